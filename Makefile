@@ -1,0 +1,67 @@
+# The interface of the project; every target sets up what it needs.
+PYTHON ?= python3.11
+BIN := .venv/bin
+# checks never touch the store, the landing folder or the compiled project of the demo
+CHECKS := EMBEDDING_STORE_DUCKDB=target/checks/store.duckdb EMBEDDING_STORE_LANDING=target/checks/landing \
+	DBT_TARGET_PATH=target/checks DBT_LOG_PATH=target/checks/logs DBT_PROFILES_DIR=target/checks/profiles
+
+.PHONY: help setup landed demo test lint format lock bench docs clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+setup: .venv/installed profiles.yml  ## make .venv from the lock file, and profiles.yml if there is none
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+profiles.yml:
+	cp profiles.yml.example $@
+
+.content_key:
+	@umask 077 && $(PYTHON) -c 'import secrets; print(secrets.token_hex(32))' > $@
+
+landed: setup .content_key
+	$(BIN)/encoder-job sample
+	EMBEDDING_STORE_CONTENT_KEY="$${EMBEDDING_STORE_CONTENT_KEY:-$$(cat .content_key)}" \
+		$(BIN)/encoder-job run --source sample/objects.parquet
+
+demo: landed  ## fetch real reviews, encode them, build everything, print how good the models are
+	$(BIN)/dbt build --selector nightly
+	@$(BIN)/python demo/report.py
+
+test: lint  ## everything that must pass before a change lands
+	$(BIN)/pytest
+
+lint: setup  ## style of Python, YAML and SQL, and the conventions on the manifest
+	@mkdir -p target/checks/landing target/checks/profiles
+	@cp profiles.yml.example target/checks/profiles/profiles.yml
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/yamllint --strict .
+	$(CHECKS) $(BIN)/dbt --quiet --warn-error parse
+	$(CHECKS) $(BIN)/dbt --quiet --warn-error parse --target bigquery --target-path target/checks/bigquery
+	$(BIN)/dbt-bouncer run
+	$(CHECKS) $(BIN)/sqlfluff lint models tests --processes 2 --disable-progress-bar
+
+format: setup  ## mend the style of Python
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: setup  ## pin every library anew from pyproject.toml
+	$(BIN)/pip-compile --quiet --extra dev --strip-extras --allow-unsafe --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+	sed -i.bak -E 's/\+cpu$$//' requirements.lock && rm requirements.lock.bak  # the same release, whichever build was at hand
+
+bench: landed  ## how good and how fast, side by side with what one would do instead (minutes)
+	$(BIN)/python benchmarks/split_salts.py
+	$(BIN)/python benchmarks/encoding.py
+
+docs: setup  ## dbt's documentation as one HTML file, target/static_index.html
+	$(BIN)/dbt docs generate --static
+
+clean:  ## remove what the demo made, but not .venv
+	rm -rf landing sample target logs embedding_store.duckdb embedding_store.duckdb.wal
