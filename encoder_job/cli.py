@@ -1,0 +1,265 @@
+"""The command line: `encoder-job run`, `verify`, `register` and `sample`."""
+
+import logging
+import time
+import warnings
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from encoder_job.errors import EXIT_SOME_FAILED, REASONS, Refusal, guarded
+from encoder_job.registry import STATES, EncoderRow, Registry
+
+# the heavy libraries are imported by the commands that need them, so that --help is quick
+
+_FAULTS_SHOWN = 20
+_UNIT_NORM_WITHIN = 1e-4
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    # tracebacks with local variables would print what must not be seen
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Encode protected objects into events for the warehouse. No content is ever shown, "
+    "logged or written.\n\n"
+    "Exit codes: 0 all is well; 1 unexpected error; 2 refused, the message says how to mend it; "
+    "3 finished, but some objects of the source have no vector (rows of encoding_failures); "
+    "130 interrupted.",
+)
+
+LandingOption = Annotated[
+    str,
+    typer.Option(
+        envvar="EMBEDDING_STORE_LANDING", help="Folder or fsspec URL of the landing tables."
+    ),
+]
+ProjectOption = Annotated[
+    Path,
+    typer.Option(
+        envvar="DBT_PROJECT_DIR", help="Folder with seeds/encoders.csv and encoder_job/probes/."
+    ),
+]
+EncoderOption = Annotated[
+    str | None, typer.Option(help="Encoder id; by default the active one of the modality text.")
+]
+
+
+@app.command()
+@guarded
+def run(
+    source: Annotated[
+        str,
+        typer.Option(
+            metavar="MANIFEST",
+            help="Objects: Parquet, CSV, JSON lines, or a folder of them (path or fsspec URL).",
+        ),
+    ],
+    encoder: EncoderOption = None,
+    landing: LandingOption = "landing/",
+    project_dir: ProjectOption = Path(),
+) -> int:
+    """Encode the objects of a manifest and land the events that are not there yet.
+
+    Run it again after an interruption: it continues, and lands nothing twice.
+    """
+    from encoder_job.identity import ContentMac
+    from encoder_job.landing import Landing
+    from encoder_job.progress import Progress
+    from encoder_job.reader import Manifest
+    from encoder_job.runner import Runner
+
+    since = time.monotonic()
+    # what is quick to refuse comes first, and nothing is written before all has been checked
+    mac = ContentMac.from_environment()
+    registry = Registry(project_dir)
+    registered = registry.get(encoder) if encoder else registry.active("text")
+    if registered.state == "retired":
+        raise Refusal(
+            f"seeds/encoders.csv: {registered.encoder_id} is retired; choose another --encoder, or "
+            "change its state"
+        )
+    manifest = Manifest(source)
+    total = manifest.check()
+    target = Landing(landing)
+    loaded, _, _ = _checked_encoder(registered, project_dir)
+    with target.alone(), closing(Progress(total)) as progress:
+        target.ensure_tables()
+        faults = _FaultLines(progress.say)
+        runner = Runner(loaded, registered, mac, target, faults, progress.update)
+        counts = runner.run(manifest)
+    if counts["failed"] > _FAULTS_SHOWN:
+        typer.echo(f"... and {counts['failed'] - _FAULTS_SHOWN} more failed rows", err=True)
+    seconds = time.monotonic() - since
+    if not any(counts[table] for table in ("object_events", "embedding_events")):
+        typer.echo("nothing new to encode")
+    typer.echo(
+        f"{registered.encoder_id}: read {counts['read']} objects in {seconds:.0f} s; landed "
+        f"{counts['object_events']} object events, {counts['embedding_events']} embedding events "
+        f"(texts cut to the encoder's length: {counts['truncated']}), "
+        f"{counts['encoding_failures']} failures; {counts['already']} were there already, "
+        f"{counts['repeats']} exact repeats, {counts['failed']} rows failed"
+    )
+    return EXIT_SOME_FAILED if counts["failed"] else 0
+
+
+@app.command()
+@guarded
+def verify(encoder: EncoderOption = None, project_dir: ProjectOption = Path()) -> int:
+    """Load a registered encoder, print its fingerprint, and run its probe."""
+    registry = Registry(project_dir)
+    row = registry.get(encoder) if encoder else registry.active("text")
+    loaded, deviation, tolerance = _checked_encoder(row, project_dir)
+    typer.echo(f"encoder_id           {row.encoder_id} ({row.state})")
+    typer.echo(f"location             {row.location}")
+    typer.echo(f"encoder_fingerprint  {loaded.fingerprint}")
+    typer.echo(f"runtime              {loaded.runtime}")
+    typer.echo(f"probe                off by {deviation:.1e} (allowed {tolerance:g})")
+    typer.echo("the encoder is the registered one, and computes what it computed then")
+    return 0
+
+
+@app.command()
+@guarded
+def register(
+    encoder_id: Annotated[str, typer.Argument(help="The name that people will use.")],
+    location: Annotated[
+        str,
+        typer.Option(
+            help="A folder, package:<module>/<path>, or a hub id <org>/<name>[@revision]."
+        ),
+    ],
+    loader: Annotated[str, typer.Option(help="How to load it.")] = "sentence-transformers",
+    modality: Annotated[str, typer.Option(help="What it encodes.")] = "text",
+    state: Annotated[
+        str | None,
+        typer.Option(help=f"{', '.join(STATES)}; by default candidate, or as it is."),
+    ] = None,
+    project_dir: ProjectOption = Path(),
+) -> int:
+    """Write an encoder's row in seeds/encoders.csv and its probe."""
+    import numpy as np
+
+    from encoder_job.encoder import load_encoder
+    from encoder_job.probe import TEXTS, encode_probe, probe_path, read_probe, write_probe
+
+    registry = Registry(project_dir)
+    old = registry.find(encoder_id)
+    state = state or (old.state if old else "candidate")
+    if state not in STATES:
+        raise Refusal(f"--state {state}: a state is one of {', '.join(STATES)}")
+    if modality != "text":
+        raise Refusal(f"--modality {modality}: only text has a loader so far")
+    loaded = load_encoder(loader, location, project_dir)
+    vectors = np.stack([result.vector for result in encode_probe(loaded, list(TEXTS))])
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    row = EncoderRow(
+        encoder_id=encoder_id,
+        modality=modality,
+        embedding_dim=vectors.shape[1],
+        is_unit_norm=bool(np.abs(norms - 1).max() <= _UNIT_NORM_WITHIN),
+        encoder_fingerprint=loaded.fingerprint,
+        loader=loader,
+        location=location,
+        state=state,
+    )
+    path = probe_path(project_dir, encoder_id)
+    try:
+        is_changed = registry.put(row)
+        # a probe of this very encoder is kept: it is what later machines are measured against
+        if not path.is_file() or read_probe(path, encoder_id).fingerprint != loaded.fingerprint:
+            write_probe(path, loaded.fingerprint, vectors)
+    except OSError as error:
+        raise Refusal(
+            f"seeds/encoders.csv or encoder_job/probes/{path.name} cannot be written "
+            f"({type(error).__name__}); allow writing and run the same command again"
+        ) from None
+    typer.echo(
+        f"{encoder_id}: fingerprint {row.encoder_fingerprint}, {row.embedding_dim} dimensions, "
+        f"{row.state}; {'seeds/encoders.csv written' if is_changed else 'nothing changed'}"
+    )
+    return 0
+
+
+@app.command()
+@guarded
+def sample(
+    reviews: Annotated[
+        int | None, typer.Option(min=1, help="Only this many reviews; by default all 300.")
+    ] = None,
+    objects: Annotated[
+        Path, typer.Option(help="Where the object manifest goes: the demo's protected source.")
+    ] = Path("sample/objects.parquet"),
+    landing: LandingOption = "landing/",
+    project_dir: ProjectOption = Path(),
+) -> int:
+    """Fetch the demo's texts and ratings, and land them as business events.
+
+    Texts and ratings are real. SYNTHETIC, made from hashes of the ids: every time, and all
+    account events; their event ids say so. No label and no decision is invented.
+    """
+    from encoder_job.landing import Landing
+    from encoder_job.sample import write_sample
+
+    made = write_sample(Landing(landing), objects, project_dir / "sample" / "source", reviews)
+    typer.echo(
+        f"{made.objects} objects in {objects}, {made.ratings} real ratings and {made.accounts} "
+        f"synthetic account events in {landing}: "
+        f"{'written' if made.is_changed else 'already there, nothing changed'}"
+    )
+    return 0
+
+
+def _checked_encoder(row: EncoderRow, project_dir: Path) -> tuple[object, float, float]:
+    """Load an encoder; refuse it unless it is the registered one and still computes the same.
+
+    Returns it with its probe's deviation and tolerance.
+    """
+    from encoder_job.encoder import load_encoder
+    from encoder_job.probe import check_probe, probe_path, read_probe
+
+    probe = read_probe(probe_path(project_dir, row.encoder_id), row.encoder_id)
+    loaded = load_encoder(row.loader, row.location, project_dir)
+    _check_fingerprint(row, loaded.fingerprint)
+    if probe.fingerprint != row.encoder_fingerprint:
+        raise Refusal(
+            f"encoder_job/probes/{row.encoder_id}.json: it belongs to fingerprint "
+            f"{probe.fingerprint}, not to the registered one; restore the file"
+        )
+    return loaded, check_probe(loaded, probe, row.encoder_id), probe.tolerance
+
+
+def _check_fingerprint(row: EncoderRow, found: str) -> None:
+    if found != row.encoder_fingerprint:
+        raise Refusal(
+            f"seeds/encoders.csv column encoder_fingerprint: {row.encoder_id} is registered as "
+            f"{row.encoder_fingerprint}, but {row.location} holds {found}: other weights or "
+            "settings are another encoder; restore the folder, or register it under a new id with "
+            f"`encoder-job register NEW_ID --location {row.location}`"
+        )
+
+
+class _FaultLines:
+    """Tells the first failed rows by place and reason; ids and contents stay unsaid."""
+
+    def __init__(self, say: object) -> None:
+        self._say, self._count = say, 0
+
+    def __call__(self, place: str, reason: str) -> None:
+        self._count += 1
+        if self._count <= _FAULTS_SHOWN:
+            self._say(f"{place}: {reason}: {REASONS[reason]}")
+
+
+@app.callback()
+def _quiet() -> None:
+    # what the libraries log or warn of can quote what they were given
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

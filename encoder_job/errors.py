@@ -1,0 +1,80 @@
+"""What can go wrong, as words and codes that never carry an object's content."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+
+import typer
+
+EXIT_UNEXPECTED = 1
+EXIT_REFUSED = 2
+EXIT_SOME_FAILED = 3
+EXIT_INTERRUPTED = 130
+
+# reason code -> what it means and what to do; the codes are rows of `encoding_failures`
+REASONS = {
+    "malformed_row": "the row is no record with the columns of the header; mend the row",
+    "invalid_utf8": "a value is not valid UTF-8; export the source again as UTF-8",
+    "missing_object_id": "every object needs its id",
+    "missing_customer_id": "every object needs the id of its customer",
+    "missing_source_reference": "every object needs the place where an authorised person opens it",
+    "missing_object_created_at": "every object needs the time of its creation",
+    "missing_content": "neither `content` nor `content_uri` has a value",
+    "invalid_object_id": "an id is a text or a whole number",
+    "invalid_object_version": "a version is a text or a whole number",
+    "invalid_customer_id": "an id is a text or a whole number",
+    "invalid_source_reference": "a source reference is a text or a whole number",
+    "invalid_object_created_at": "a time is ISO 8601, UTC where it names no zone",
+    "invalid_landed_at": "a time is ISO 8601, UTC where it names no zone",
+    "in_the_future": "the time lies more than a day ahead of this machine's clock; mend it",
+    "invalid_content": "`content` and `content_uri` are texts",
+    "empty_content": "there is no text to encode",
+    "content_missing": "there is nothing at `content_uri`",
+    "content_unreadable": "what is at `content_uri` could not be opened",
+    "content_changed": "other content under the same version; give it a new `object_version`",
+    "duplicate_object": "the same id and version with other metadata; keep one of the two",
+    "encoder_error": "the encoder failed on this text",
+    "vector_not_finite": "the encoder gave a vector with NaN or infinity",
+}
+
+
+class Refusal(Exception):  # noqa: N818 - a refusal is not an error of the program
+    """The job does not start, or stops: the message names the place, the rule and the remedy."""
+
+
+def guarded(command: Callable) -> Callable:
+    """Turn every way in which a command can end into one line on stderr and an exit code.
+
+    Nothing of an unexpected exception is shown but its type and place: the messages of
+    libraries can quote what they were given, which here is an object's content.
+    """
+
+    @wraps(command)
+    def run(*args: object, **options: object) -> None:
+        try:
+            code = command(*args, **options)
+        except Refusal as refusal:
+            typer.echo(f"encoder-job: {refusal}", err=True)
+            code = EXIT_REFUSED
+        except KeyboardInterrupt:
+            typer.echo("encoder-job: interrupted; the same command continues", err=True)
+            code = EXIT_INTERRUPTED
+        except BrokenPipeError:
+            # the reader of our output went away; Python's flush at exit must not complain too
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = EXIT_UNEXPECTED
+        except Exception as error:
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(frame.filename).name}:{frame.lineno}"
+            typer.echo(
+                f"encoder-job: unexpected {type(error).__name__} at {place} (its message is "
+                "withheld, it may quote content); what has landed is whole, run again",
+                err=True,
+            )
+            code = EXIT_UNEXPECTED
+        raise typer.Exit(code or 0)
+
+    return run

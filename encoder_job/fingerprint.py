@@ -1,0 +1,97 @@
+"""The identity of an encoder: a hash of all that changes the meaning of its numbers.
+
+It is made of what was *given* (weights as loaded, tokenizer and settings as stored), so it is the
+same on every device, with every library version and wherever the folder lies. How a library acts
+on it is not part of it: that is what the probe measures.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from encoder_job.identity import canonical_hash
+
+# the files of a sentence-transformers folder that say how its weights are used
+_SETTINGS = (
+    "modules.json",
+    "config.json",
+    "config_sentence_transformers.json",
+    "sentence_*_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "*.model",
+)
+# versions, origins and run-time states: they change without changing the meaning
+_VOLATILE = {
+    "__version__",
+    "_name_or_path",
+    "name_or_path",
+    "tokenizer_file",
+    "transformers_version",
+    "torch_dtype",
+    "dtype",
+    "use_cache",
+    "gradient_checkpointing",
+}
+
+
+def fingerprint(model: Any, folder: Path, precision: str) -> str:
+    """Hash a loaded sentence-transformers model and the settings in its folder."""
+    return canonical_hash(
+        {
+            "tensors": _tensors(model),
+            "settings": _settings(folder),
+            "modules": [type(module).__name__ for module in model],
+            "max_seq_length": model.max_seq_length,
+            "prompts": {name: text for name, text in sorted(model.prompts.items()) if text},
+            "default_prompt_name": model.default_prompt_name,
+            "precision": precision,
+            "protection": "none",
+        }
+    )
+
+
+def _tensors(model: Any) -> list[list]:
+    """Every weight of every module by name, type, shape and bytes."""
+    rows = []
+    for position, module in enumerate(model):
+        for name, tensor in sorted(module.state_dict().items()):
+            if name.endswith(("position_ids", "token_type_ids")):
+                continue  # constants that some library versions store and others make
+            array = tensor.detach().cpu().contiguous().numpy()
+            name = name.removeprefix("auto_model.").removeprefix("model.")
+            digest = hashlib.sha256(array.tobytes()).hexdigest()
+            rows.append([position, name, str(array.dtype), list(array.shape), digest])
+    return rows
+
+
+def _settings(folder: Path) -> dict[str, object]:
+    listed = folder / "modules.json"
+    paths = [entry["path"] for entry in json.loads(listed.read_text())] if listed.is_file() else []
+    found = {}
+    for place in sorted({"", *paths}):
+        for pattern in _SETTINGS:
+            for file in sorted((folder / place).glob(pattern)):
+                found[f"{place}/{file.name}"] = _setting(file)
+    return found
+
+
+def _setting(file: Path) -> object:
+    if file.suffix != ".json":
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    value = json.loads(file.read_text(encoding="utf-8"))
+    if file.name == "modules.json":
+        # the class's module moved between library versions, the class did not
+        return [[entry["path"], entry["type"].rpartition(".")[2]] for entry in value]
+    if isinstance(value, dict):
+        drop = _VOLATILE | ({"padding", "truncation"} if file.name == "tokenizer.json" else set())
+        value = {key: entry for key, entry in value.items() if key not in drop}
+        if file.name == "tokenizer.json":
+            return canonical_hash(value)
+    return value

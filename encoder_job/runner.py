@@ -1,0 +1,247 @@
+"""The run: read, compare with what has landed, encode what is new, land it.
+
+A batch lands in this order: object events, failures, embedding events. Whatever a kill leaves
+behind is therefore found again by its ids, and the same command completes it.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+
+from encoder_job import __version__
+from encoder_job.encoder import Encoded, Encoder, encode_each
+from encoder_job.identity import ContentMac, canonical_hash, event_id
+from encoder_job.landing import Landing
+from encoder_job.reader import Manifest, Row
+from encoder_job.registry import EncoderRow
+
+# objects in one part; also the most that a kill can cost
+PART_OBJECTS = 256
+_PART_CHARACTERS = 16_000_000
+
+
+@dataclass
+class _Known:
+    """What is known of an object's version: from the landing, or from an earlier row."""
+
+    key_id: str
+    mac: str
+    metadata: bytes
+    is_seen: bool = False
+
+
+@dataclass
+class _Batch:
+    objects: list[dict] = field(default_factory=list)
+    failures: list[dict] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    characters: int = 0
+
+    def is_full(self) -> bool:
+        largest = max(len(self.objects), len(self.failures), len(self.rows))
+        return largest >= PART_OBJECTS or self.characters >= _PART_CHARACTERS
+
+
+class Runner:
+    """One run over one manifest with one encoder."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        registered: EncoderRow,
+        mac: ContentMac,
+        landing: Landing,
+        on_fault: Callable[[str, str], None],
+        on_progress: Callable[[int], None],
+    ) -> None:
+        self._encoder, self._registered, self._mac = encoder, registered, mac
+        self._landing, self._on_fault, self._on_progress = landing, on_fault, on_progress
+        self._run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+        self._is_started = False
+        self.counts: Counter[str] = Counter()
+        self._known = self._landed_objects()
+        self._events = self._landed_events()
+        self._failures = self._landed_failures()
+
+    def run(self, manifest: Manifest) -> Counter[str]:
+        """Land what is new of a manifest. Returns what was counted."""
+        batch = _Batch()
+        for row in manifest.rows():
+            self.counts["read"] += 1
+            self._take(row, batch)
+            if batch.is_full():
+                self._land(batch)
+                batch = _Batch()
+            self._on_progress(self.counts["read"])
+        self._land(batch)
+        if self._is_started:
+            self._land_phase("finished")
+        return self.counts
+
+    def _take(self, row: Row, batch: _Batch) -> None:
+        if row.content is not None:
+            fault = self._compare(row, batch)
+            if fault == "repeat":
+                self.counts["repeats"] += 1
+                return
+            row.fault = fault or row.fault
+        if row.fault:
+            self._fail(row, row.fault, batch)
+            return
+        event = event_id(row.object_id, row.object_version, self._encoder.fingerprint)
+        if event in self._events:
+            self.counts["already"] += 1
+        else:
+            batch.rows.append(row)
+            batch.characters += len(row.content)
+
+    def _compare(self, row: Row, batch: _Batch) -> str | None:
+        """Hold a row against the first one of the same object and version, here or landed."""
+        key = (row.object_id, row.object_version)
+        mac = self._mac.of(row.content.encode())
+        metadata = _digest(row.customer_id, row.source_reference, row.object_created_at)
+        known = self._known.get(key)
+        if known is None:
+            self._known[key] = _Known(self._mac.key_id, mac, metadata, is_seen=True)
+            batch.objects.append(self._object_event(row, mac))
+            return None
+        if known.key_id != self._mac.key_id:
+            # landed under an older key: its content cannot be compared, and is not made again
+            known.key_id, known.mac = self._mac.key_id, mac
+        if known.mac != mac:
+            return "content_changed"
+        if known.metadata != metadata:
+            return "duplicate_object"
+        if known.is_seen:
+            return "repeat"
+        known.is_seen = True
+        return None
+
+    def _fail(self, row: Row, reason: str, batch: _Batch) -> None:
+        self.counts["failed"] += 1
+        self._on_fault(row.place, reason)
+        key = (row.object_id, row.object_version, reason)
+        if key not in self._failures:
+            self._failures.add(key)
+            batch.failures.append(
+                {
+                    "object_id": row.object_id,
+                    "object_version": row.object_version,
+                    "encoder_id": self._registered.encoder_id,
+                    "reason": reason,
+                    "job_run_id": self._run_id,
+                    "failed_at": datetime.now(UTC),
+                }
+            )
+
+    def _land(self, batch: _Batch) -> None:
+        self._part("object_events", batch.objects, ("object_id", "object_version"))
+        events = []
+        results = encode_each(self._encoder, [row.content for row in batch.rows])
+        for row, result in zip(batch.rows, results, strict=True):
+            if isinstance(result, str):
+                self._fail(row, result, batch)
+            else:
+                events.append(self._embedding_event(row, result))
+        failure_key = ("object_id", "object_version", "encoder_id", "reason")
+        self._part("encoding_failures", batch.failures, failure_key)
+        landed_at = datetime.now(UTC)
+        events = [event | {"landed_at": landed_at} for event in events]
+        self._part("embedding_events", events, ("event_id",))
+
+    def _part(self, table: str, rows: list[dict], key: tuple[str, ...]) -> None:
+        if not rows:
+            return
+        if not self._is_started:
+            self._is_started = True
+            self._land_phase("started")
+        self._landing.write_part(table, rows, [[row[column] for column in key] for row in rows])
+        self.counts[table] += len(rows)
+
+    def _land_phase(self, phase: str) -> None:
+        row = {
+            "job_run_id": self._run_id,
+            "phase": phase,
+            "encoder_id": self._registered.encoder_id,
+            "encoder_fingerprint": self._encoder.fingerprint,
+            "runtime": self._encoder.runtime,
+            "job_version": __version__,
+            "objects_read": self.counts["read"],
+            "objects_landed": self.counts["object_events"],
+            "embeddings_landed": self.counts["embedding_events"],
+            "failures_landed": self.counts["encoding_failures"],
+            "at": datetime.now(UTC),
+        }
+        self._landing.write_part("encoder_runs", [row], [self._run_id, phase])
+
+    def _object_event(self, row: Row, mac: str) -> dict:
+        return {
+            "object_id": row.object_id,
+            "object_version": row.object_version,
+            "customer_id": row.customer_id,
+            "modality": self._registered.modality,
+            "content_mac": mac,
+            "content_mac_key_id": self._mac.key_id,
+            "source_reference": row.source_reference,
+            "content_length": len(row.content),
+            "object_created_at": row.object_created_at,
+            "landed_at": row.landed_at,
+        }
+
+    def _embedding_event(self, row: Row, result: Encoded) -> dict:
+        event = event_id(row.object_id, row.object_version, self._encoder.fingerprint)
+        self._events.add(event)
+        self.counts["truncated"] += result.is_truncated
+        return {
+            "event_id": event,
+            "object_id": row.object_id,
+            "object_version": row.object_version,
+            "encoder_id": self._registered.encoder_id,
+            "encoder_fingerprint": self._encoder.fingerprint,
+            "runtime": self._encoder.runtime,
+            "job_run_id": self._run_id,
+            "embedding_dim": len(result.vector),
+            "token_count": result.token_count,
+            "embedding_norm": float(np.linalg.norm(result.vector.astype(np.float64))),
+            "is_truncated": result.is_truncated,
+            "encoded_at": datetime.now(UTC),
+            "embedding": result.vector,
+        }
+
+    def _landed_objects(self) -> dict[tuple[str, str], _Known]:
+        known: dict[tuple[str, str], _Known] = {}
+        columns = ["object_id", "object_version", "content_mac_key_id", "content_mac"]
+        described = ["customer_id", "source_reference", "object_created_at"]
+        for batch in self._landing.read("object_events", columns + described):
+            for *values, customer, reference, created in zip(
+                *(batch[name] for name in columns + described), strict=True
+            ):
+                object_id, version, key_id, mac = values
+                found = _Known(key_id, mac, _digest(customer, reference, created))
+                known.setdefault((object_id, version), found)
+        return known
+
+    def _landed_events(self) -> set[str]:
+        found = set()
+        for batch in self._landing.read("embedding_events", ["event_id", "encoder_fingerprint"]):
+            for event, fingerprint in zip(*batch.values(), strict=True):
+                if fingerprint == self._encoder.fingerprint:
+                    found.add(event)
+        return found
+
+    def _landed_failures(self) -> set[tuple[str | None, str, str]]:
+        found = set()
+        columns = ["object_id", "object_version", "reason", "encoder_id"]
+        for batch in self._landing.read("encoding_failures", columns):
+            for *key, encoder_id in zip(*batch.values(), strict=True):
+                if encoder_id == self._registered.encoder_id:
+                    found.add(tuple(key))
+        return found
+
+
+def _digest(customer_id: str, source_reference: str, created_at: datetime) -> bytes:
+    return bytes.fromhex(canonical_hash([customer_id, source_reference, str(created_at)]))
