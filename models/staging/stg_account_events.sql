@@ -1,0 +1,22 @@
+with events as (
+    select * from {{ ref('base_account_events') }}
+    where rejection_reason is null
+),
+
+first_known as (
+    select
+        event_id,
+        customer_id,
+        event_type,
+        record_id,
+        row_hash,
+        occurred_at,
+        known_at
+    from events
+    qualify row_number() over (
+        partition by event_id
+        order by known_at, row_hash
+    ) = 1
+)
+
+select * from first_known
