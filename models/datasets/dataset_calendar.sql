@@ -1,0 +1,98 @@
+{# Which snapshots are due. The clock is the newest object, never the wall: the same rows ask for the same snapshots.
+   A changed rule is another specification, hence another snapshot; the old one stays. #}
+
+{#- Raised with every change of the rules in dataset_candidates. -#}
+{%- set exclusion_rules = 'exclusion rules exclusions/1' -%}
+with datasets as (
+    select * from {{ ref('datasets') }}
+),
+
+tasks as (
+    select * from {{ ref('tasks') }}
+),
+
+split_policies as (
+    select * from {{ ref('split_policies') }}
+),
+
+objects as (
+    select * from {{ ref('stg_objects') }}
+),
+
+newest_objects as (
+    select
+        modality,
+        max(known_at) as known_at
+    from objects
+    group by modality
+),
+
+split_shares as (
+    select
+        split_policy,
+        {{ dbt.listagg(
+            "concat(split, ' ', cast(bucket_from as string), '-', cast(bucket_to as string))",
+            "', '", "order by bucket_from"
+        ) }} as shares
+    from split_policies
+    group by split_policy
+),
+
+due as (
+    select
+        datasets.dataset_id,
+        datasets.task,
+        datasets.purpose,
+        datasets.split_policy,
+        '{{ var("split_salt") }}' as split_salt,
+        split_shares.shares as split_shares,
+        datasets.absence_label,
+        datasets.window_months,
+        datasets.label_horizon_hours,
+        concat(
+            'task ', datasets.task,
+            '; label rule ', tasks.label_rule,
+            '; {{ exclusion_rules }}',
+            '; modality ', datasets.modality,
+            '; window ', cast(datasets.window_months as string), ' months',
+            '; label due after ', cast(datasets.label_horizon_hours as string), ' hours',
+            '; silence means ', coalesce(datasets.absence_label, 'nothing'),
+            '; split by ', datasets.split_policy, ' (', split_shares.shares, ' of 1000)',
+            '; salt {{ var("split_salt") }}'
+        ) as specification_text,
+        {{ requested_moment() or period_start('datasets.cadence', 'newest_objects.known_at') }} as as_of
+    from datasets
+    inner join tasks
+        on datasets.task = tasks.task
+    inner join split_shares
+        on datasets.split_policy = split_shares.split_policy
+    inner join newest_objects
+        on datasets.modality = newest_objects.modality
+),
+
+specified as (
+    select
+        *,
+        substr({{ dbt.hash('specification_text') }}, 1, 8) as specification
+    from due
+),
+
+identified as (
+    select
+        dataset_id || '@' || {{ format_utc('as_of') }} || '#' || specification as snapshot_id,
+        dataset_id,
+        task,
+        purpose,
+        specification,
+        specification_text,
+        split_policy,
+        split_salt,
+        split_shares,
+        absence_label,
+        window_months,
+        label_horizon_hours,
+        as_of
+    from specified
+)
+
+select * from identified

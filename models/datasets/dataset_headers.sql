@@ -1,0 +1,97 @@
+{{ config(materialized = 'incremental', full_refresh = false) }}
+
+{#- A snapshot is taken by its header, also one without examples: from then on its rows must add up to this sum. -#}
+
+with calendar as (
+    select * from {{ ref('dataset_calendar') }}
+),
+
+candidates as (
+    select * from {{ ref('dataset_candidates') }}
+),
+
+examples as (
+    select * from {{ ref('dataset_examples') }}
+),
+
+counts_by_reason as (
+    select
+        snapshot_id,
+        exclusion_reason,
+        count(*) as candidate_count
+    from candidates
+    group by snapshot_id, exclusion_reason
+),
+
+candidate_counts as (
+    select
+        snapshot_id,
+        cast(sum(candidate_count) as int64) as candidate_count,
+        {{ dbt.listagg(
+            "case when exclusion_reason is not null then concat(exclusion_reason, ' ', cast(candidate_count as string)) end",
+            "', '", "order by exclusion_reason"
+        ) }} as exclusions
+    from counts_by_reason
+    group by snapshot_id
+),
+
+example_sums as (
+    select
+        snapshot_id,
+        count(*) as example_count,
+        cast(sum(row_fingerprint) as decimal(29, 0)) as fingerprint
+    from examples
+    group by snapshot_id
+),
+
+headers as (
+    select
+        calendar.snapshot_id,
+        calendar.dataset_id,
+        calendar.task,
+        calendar.purpose,
+        calendar.specification,
+        calendar.specification_text,
+        calendar.split_policy,
+        calendar.split_salt,
+        calendar.split_shares,
+        coalesce(candidate_counts.exclusions, '') as exclusions,
+        coalesce(candidate_counts.candidate_count, 0) as candidate_count,
+        coalesce(example_sums.example_count, 0) as example_count,
+        coalesce(example_sums.fingerprint, cast(0 as decimal(29, 0))) as fingerprint,
+        calendar.as_of
+    from calendar
+    left join candidate_counts
+        on calendar.snapshot_id = candidate_counts.snapshot_id
+    left join example_sums
+        on calendar.snapshot_id = example_sums.snapshot_id
+)
+
+select * from headers
+{%- if is_incremental() %}
+where
+    not exists (
+        select 1
+        from {{ this }} as taken
+        where taken.snapshot_id = headers.snapshot_id
+    )
+    -- a customer is on one side for ever: what would move customers stops the build before anything is taken
+    and not exists (
+        select 1
+        from {{ this }} as taken
+        where {{ fail_where(
+            "taken.split_salt <> headers.split_salt",
+            "concat('split_salt: this store was begun with ', taken.split_salt, ' and the build asks for ', headers.split_salt,"
+            ~ " '. One salt for the life of a store: set it back, or begin another store.')"
+        ) }}
+    )
+    and not exists (
+        select 1
+        from {{ this }} as taken
+        where {{ fail_where(
+            "taken.split_policy = headers.split_policy and taken.split_shares <> headers.split_shares",
+            "concat('split_policies.csv: ', headers.split_policy, ' was ', taken.split_shares, ' and is now ', headers.split_shares,"
+            ~ " '. Set it back, and give other shares another name.')"
+        ) }}
+    )
+{%- endif %}
