@@ -1,0 +1,365 @@
+"""Score the embedding events that no champion has scored yet, and return the probabilities.
+
+One file for both engines, with nothing of this repository beside it: on BigQuery it runs alone in
+a notebook. `model` reads and returns, everything between is a function that pytest can call.
+
+What is missing is decided by the engine, from the keys alone; vectors are read for the missing
+events only. On DuckDB they pass through in batches, so that memory does not grow with the number
+of events. On BigQuery the missing vectors of one run are held by the notebook.
+
+The function is the one that the trainer wrote as rows: layers of dot products with ReLU between
+them, then a softmax over the classes, in double precision.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+BATCH_ROWS = 4_096
+
+SCORE_SCHEMA = pa.schema(
+    [
+        ("prediction_id", pa.string()),
+        ("classifier_id", pa.string()),
+        ("model_id", pa.string()),
+        ("event_id", pa.string()),
+        ("deployment_state", pa.string()),
+        ("probabilities", pa.list_(pa.float64())),
+        ("scored_at", pa.timestamp("us")),
+    ]
+)
+
+Layer = tuple[np.ndarray, np.ndarray]  # weights (units, inputs), biases (units,)
+
+
+@dataclass
+class Tally:
+    """What became of the rows of one run."""
+
+    scored: int = 0
+    unusable: int = 0
+
+
+def log(message: str) -> None:
+    """Say something in dbt's log, which shows what a Python model prints."""
+    print(f"prediction_scores: {message}", flush=True)  # noqa: T201
+
+
+# ---------------------------------------------------------------------------------------------
+# What is to be scored
+
+
+def moment_of(rescore_from: Any) -> datetime | None:
+    """Return the moment from which history is scored again, in UTC without a zone, or None.
+
+    The value comes through YAML, where an unset variable may arrive as the word none. A moment
+    without a zone is UTC. Raises ValueError with the form that is expected.
+    """
+    text = "" if rescore_from is None else str(rescore_from).strip()
+    if text.lower() in ("", "none", "null"):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"rescore_from is {text!r}; give a date or a time such as 2026-10-01 "
+            "or 2026-10-01T12:00:00+00:00"
+        ) from None
+    return naive_utc(moment)
+
+
+def naive_utc(moment: datetime) -> datetime:
+    """Return a moment in UTC without a zone, which is how timestamps are held here."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def unscored_query(queue: str, scores: str | None, rescore_from: datetime | None) -> str:
+    """Return SQL, good on both engines, for the rows of the queue that have no score yet.
+
+    `queue` is a query and `scores` the name of the table of this very model (None: there is none
+    yet). An event that any model of the same classifier has scored counts as scored, so that a
+    new champion scores what is new; from `rescore_from` on only this model's own score counts.
+    A classifier without a champion has nothing to score.
+    """
+    queue = f"select * from ({queue}) as queue where model_id is not null"  # noqa: S608
+    if scores is None:
+        return queue
+    is_missing, own_scores = "by_classifier.event_id is null", ""
+    if rescore_from is not None:
+        own_scores = f"""
+            left join (select distinct classifier_id, model_id, event_id from {scores}) as by_model
+                on queue.classifier_id = by_model.classifier_id
+                and queue.model_id = by_model.model_id
+                and queue.event_id = by_model.event_id"""  # noqa: S608
+        is_missing += f"""
+                or (
+                    queue.landed_at >= timestamp '{rescore_from.isoformat(sep=" ")}'
+                    and by_model.event_id is null
+                )"""
+    return f"""
+            select queue.*
+            from ({queue}) as queue
+            left join (select distinct classifier_id, event_id from {scores}) as by_classifier
+                on queue.classifier_id = by_classifier.classifier_id
+                and queue.event_id = by_classifier.event_id{own_scores}
+            where {is_missing}"""  # noqa: S608
+
+
+def missing_query(unscored: str) -> str:
+    """Return SQL for one row per model that has events to score; it reads no vectors."""
+    return f"""
+        select
+            model_id,
+            min(landed_at) as first_landed_at,
+            count(*) - count(landed_at) as undated
+        from ({unscored}) as unscored
+        group by model_id"""  # noqa: S608
+
+
+def vectors_query(unscored: str, missing: list[dict[str, Any]]) -> str:
+    """Return SQL for the events to score with their vectors.
+
+    The bound on landed_at changes nothing in the result. It lets the engine skip the vectors of
+    what landed, and was scored, long ago, which an anti-join alone would read.
+    """
+    wanted = (
+        "select classifier_id, model_id, event_id, deployment_state, embedding "  # noqa: S608
+        f"from ({unscored}) as unscored"
+    )
+    if any(row["undated"] for row in missing):
+        return wanted
+    first = min(naive_utc(row["first_landed_at"]) for row in missing)
+    return f"{wanted} where landed_at >= timestamp '{first.isoformat(sep=' ')}'"
+
+
+# ---------------------------------------------------------------------------------------------
+# The networks, from rows
+
+
+@dataclass(frozen=True)
+class Network:
+    """A classifier as it was stored: layers over a vector, then a softmax over the classes."""
+
+    model_id: str
+    layers: list[Layer]
+
+    @property
+    def inputs(self) -> int:
+        """Return the length of the vectors that it takes."""
+        return self.layers[0][0].shape[1]
+
+    def probabilities(self, x: np.ndarray) -> np.ndarray:
+        """Return one row of probabilities per vector, in the order of the classes."""
+        values = np.asarray(x, dtype=np.float64)
+        for depth, (weights, bias) in enumerate(self.layers):
+            if depth:
+                values = np.maximum(values, 0.0)
+            values = values @ weights.T + bias
+        values = np.exp(values - values.max(axis=1, keepdims=True))
+        return values / values.sum(axis=1, keepdims=True)
+
+
+DEPTHS = {"linear": 1, "mlp": 2}
+
+
+def networks_of(classifier_models: pa.Table, classifier_units: pa.Table) -> dict[str, Network]:
+    """Build every network from its rows.
+
+    Raises ValueError where rows are missing, doubled or do not fit: a net with a hole would still
+    give numbers.
+    """
+    rows_of: dict[str, list[Mapping[str, Any]]] = {}
+    for row in classifier_units.to_pylist():
+        rows_of.setdefault(row["model_id"], []).append(row)
+    networks = {}
+    for about in classifier_models.to_pylist():
+        model_id = about["model_id"]
+        layers: list[Layer] = []
+        for depth in range(1, DEPTHS[about["architecture"]] + 1):
+            units = sorted(
+                (row for row in rows_of.get(model_id, []) if row["layer"] == depth),
+                key=lambda row: row["unit"],
+            )
+            if [row["unit"] for row in units] != list(range(len(units))) or not units:
+                raise ValueError(f"model {model_id}: units of layer {depth} are not 0, 1, 2, …")
+            if len({len(row["weights"]) for row in units}) != 1:
+                raise ValueError(f"model {model_id}: units of layer {depth} differ in length")
+            weights = np.array([row["weights"] for row in units], dtype=np.float64)
+            if layers and weights.shape[1] != len(layers[-1][1]):
+                raise ValueError(f"model {model_id}: layer {depth} does not fit the one before")
+            layers.append((weights, np.array([row["bias"] for row in units], dtype=np.float64)))
+        if len(layers[-1][1]) != len(about["classes"]):
+            raise ValueError(f"model {model_id}: the last layer has not one unit per class")
+        if not all(np.isfinite(part).all() for layer in layers for part in layer):
+            raise ValueError(f"model {model_id}: a weight or a bias is not finite")
+        networks[model_id] = Network(model_id, layers)
+    return networks
+
+
+# ---------------------------------------------------------------------------------------------
+# Scoring
+
+
+def matrix_of(vectors: pa.ListArray, inputs: int, model_id: str) -> np.ndarray:
+    """Return vectors without nulls as a matrix, sharing their memory.
+
+    Raises ValueError where a vector has another length than the model takes.
+    """
+    lengths = pc.unique(pc.list_value_length(vectors)).to_pylist()
+    if lengths != [inputs]:
+        raise ValueError(
+            f"model {model_id} takes vectors of length {inputs}, the queue gives {sorted(lengths)}"
+        )
+    flat = vectors.flatten()
+    return flat.to_numpy(zero_copy_only=flat.null_count == 0).reshape(len(vectors), inputs)
+
+
+def score_batch(
+    batch: pa.RecordBatch, networks: Mapping[str, Network], scored_at: datetime, tally: Tally
+) -> Iterator[pa.RecordBatch]:
+    """Score one batch of the queue: one batch out per model in it.
+
+    A row whose vector is missing, empty (as an engine without null arrays has it) or not finite
+    gets no score, and is counted.
+    """
+    for model_id in pc.unique(batch["model_id"]).to_pylist():
+        if model_id not in networks:
+            raise ValueError(f"the queue names model {model_id}, which has no stored weights")
+        rows = batch.filter(
+            pc.and_(
+                pc.equal(batch["model_id"], pa.scalar(model_id, batch["model_id"].type)),
+                # a null length compares as null, and filter drops it
+                pc.greater(pc.list_value_length(batch["embedding"]), 0),
+            )
+        )
+        of_model = pc.sum(pc.equal(batch["model_id"], model_id)).as_py()
+        if rows.num_rows:
+            network = networks[model_id]
+            x = matrix_of(rows["embedding"], network.inputs, model_id)
+            is_finite = np.isfinite(x).all(axis=1)
+            if not is_finite.all():
+                rows, x = rows.filter(pa.array(is_finite)), x[is_finite]
+            tally.scored += rows.num_rows
+            yield scores_of(rows, network.probabilities(x), model_id, scored_at)
+        tally.unusable += of_model - rows.num_rows
+
+
+def scores_of(
+    rows: pa.RecordBatch, probabilities: np.ndarray, model_id: str, scored_at: datetime
+) -> pa.RecordBatch:
+    """Return scored rows in the schema of the table."""
+    events = rows["event_id"].to_pylist()
+    count, classes = probabilities.shape
+    prediction_ids = [
+        hashlib.md5(f"{model_id}/{event_id}".encode(), usedforsecurity=False).hexdigest()
+        for event_id in events
+    ]
+    offsets = pa.array(np.arange(count + 1, dtype=np.int32) * classes)
+    columns = {
+        "prediction_id": prediction_ids,
+        "classifier_id": rows["classifier_id"],
+        "model_id": rows["model_id"],
+        "event_id": rows["event_id"],
+        "deployment_state": rows["deployment_state"],
+        "probabilities": pa.ListArray.from_arrays(offsets, probabilities.ravel()),
+        "scored_at": [scored_at] * count,
+    }
+    arrays = [
+        columns[field.name].cast(field.type)
+        if isinstance(columns[field.name], pa.Array)
+        else pa.array(columns[field.name], field.type)
+        for field in SCORE_SCHEMA
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=SCORE_SCHEMA)
+
+
+def score_batches(
+    batches: Iterable[pa.RecordBatch], networks: Mapping[str, Network], scored_at: datetime
+) -> Iterator[pa.RecordBatch]:
+    """Score batch after batch, and say at the end how many events it were."""
+    tally = Tally()
+    for batch in batches:
+        yield from score_batch(batch, networks, scored_at, tally)
+    log(f"scored {tally.scored} events")
+    if tally.unusable:
+        log(f"{tally.unusable} events have no usable vector and are not scored")
+
+
+# ---------------------------------------------------------------------------------------------
+# The engines
+
+
+def sql_of(relation: Any, is_bigframes: bool) -> str:
+    """Return the query that a relation stands for."""
+    return relation.sql if is_bigframes else relation.sql_query()
+
+
+def read_query(session: Any, query: str, is_bigframes: bool) -> pa.Table:
+    """Run a query and return all of its rows."""
+    return (
+        session.read_gbq(query).to_arrow() if is_bigframes else session.sql(query).to_arrow_table()
+    )
+
+
+def read_networks(
+    session: Any, models: Any, units: Any, needed: list[str], is_bigframes: bool
+) -> dict[str, Network]:
+    """Read the networks needed, and leave the many older ones where they are."""
+    names = ", ".join("'" + name.replace("'", "") + "'" for name in needed)
+    tables = [
+        read_query(
+            session,
+            f"select {columns} from ({sql_of(relation, is_bigframes)}) as stored "  # noqa: S608
+            f"where model_id in ({names})",
+            is_bigframes,
+        )
+        for relation, columns in (
+            (models, "model_id, architecture, classes"),
+            (units, "model_id, layer, unit, bias, weights"),
+        )
+    ]
+    return networks_of(*tables)
+
+
+def model(dbt, session):
+    """Return the scores of the events that have none."""
+    is_bigframes = hasattr(session, "read_gbq")
+    queue_relation = dbt.ref("prediction_queue")
+    models_relation = dbt.ref("classifier_models")
+    units_relation = dbt.ref("classifier_units")
+
+    unscored = unscored_query(
+        sql_of(queue_relation, is_bigframes),
+        str(dbt.this) if dbt.is_incremental else None,
+        moment_of(dbt.config.meta_get("rescore_from", None)),
+    )
+    # Keys first: where nothing is missing, no vector and no weight is read.
+    missing = read_query(session, missing_query(unscored), is_bigframes).to_pylist()
+    scores = SCORE_SCHEMA.empty_table()
+    if missing:
+        needed = sorted(row["model_id"] for row in missing)
+        networks = read_networks(session, models_relation, units_relation, needed, is_bigframes)
+        wanted = vectors_query(unscored, missing)
+        if is_bigframes:
+            batches = session.read_gbq(wanted).to_arrow().to_batches(max_chunksize=BATCH_ROWS)
+        else:
+            batches = session.sql(wanted).to_arrow_reader(BATCH_ROWS)
+        scored_at = datetime.now(UTC).replace(tzinfo=None)
+        scores = pa.RecordBatchReader.from_batches(
+            SCORE_SCHEMA, score_batches(batches, networks, scored_at)
+        )
+    else:
+        log("nothing to score")
+    if is_bigframes:
+        scores = scores.read_all() if missing else scores
+        # BigQuery makes a DATETIME of a timestamp without a zone.
+        zoned = scores["scored_at"].cast(pa.timestamp("us", tz="UTC"))
+        position = SCORE_SCHEMA.get_field_index("scored_at")
+        scores = session.read_arrow(scores.set_column(position, "scored_at", zoned))
+    return scores

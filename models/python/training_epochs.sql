@@ -1,0 +1,16 @@
+with records as (
+    select * from {{ ref('training_records') }}
+    where record_type = 'epoch'
+),
+
+epochs as (
+    select
+        model_id,
+        epoch,
+        train_loss,
+        validation_loss,
+        is_best
+    from records
+)
+
+select * from epochs
