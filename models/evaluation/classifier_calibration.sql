@@ -1,0 +1,75 @@
+{# Ten bins of equal width, each open below and closed above: 0.1 is in the first, and so is 0.
+   Empty bins are rows too. The bin is ceil(10 p) in double precision, the same on every engine. #}
+{%- set bins = 10 -%}
+
+with examples as (
+    select * from {{ ref('scored_examples') }}
+),
+
+binned as (
+    select
+        model_id,
+        classifier_id,
+        task,
+        evaluation_snapshot_id,
+        split,
+        cast(greatest(1, least({{ bins }}, ceil(probability * {{ bins }}))) as int64) as bin,
+        probability,
+        is_correct
+    from examples
+),
+
+counts as (
+    select
+        model_id,
+        evaluation_snapshot_id,
+        split,
+        bin,
+        count(*) as example_count,
+        avg(probability) as mean_probability,
+        avg(case when is_correct then 1.0 else 0.0 end) as accuracy
+    from binned
+    group by model_id, evaluation_snapshot_id, split, bin
+),
+
+evaluations as (
+    select distinct
+        model_id,
+        classifier_id,
+        task,
+        evaluation_snapshot_id,
+        split
+    from examples
+),
+
+bins as (
+    {%- for bin in range(1, bins + 1) %}
+    select {{ bin }} as bin
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+),
+
+calibration as (
+    select
+        evaluations.model_id,
+        evaluations.classifier_id,
+        evaluations.task,
+        evaluations.evaluation_snapshot_id,
+        evaluations.split,
+        cast(bins.bin as int64) as bin,
+        coalesce(counts.example_count, 0) as example_count,
+        counts.mean_probability,
+        cast(counts.accuracy as {{ float_type() }}) as accuracy
+    from evaluations
+    cross join bins
+    left join counts
+        on
+            evaluations.model_id = counts.model_id
+            and evaluations.evaluation_snapshot_id = counts.evaluation_snapshot_id
+            and evaluations.split = counts.split
+            and bins.bin = counts.bin
+)
+
+select * from calibration

@@ -1,0 +1,131 @@
+{{ config(materialized = 'incremental', full_refresh = false) }}
+
+{# Each model on the validation and test rows of its own snapshot, and of what its dataset stands
+   for now, so that an old and a new model can be compared on the same examples. #}
+with classifier_models as (
+    select * from {{ ref('classifier_models') }}
+),
+
+classifier_units as (
+    select * from {{ ref('classifier_units') }}
+),
+
+current_snapshots as (
+    select * from {{ ref('current_snapshots') }}
+),
+
+snapshots as (
+    select * from {{ ref('dataset_snapshots') }}
+),
+
+embedding_events as (
+    select * from {{ ref('stg_embedding_events') }}
+),
+
+evaluations as (
+    select
+        model_id,
+        snapshot_id,
+        encoder_fingerprint,
+        snapshot_id as evaluation_snapshot_id
+    from classifier_models
+    -- distinct: a new model's own snapshot is the current one
+    union distinct
+    select
+        classifier_models.model_id,
+        classifier_models.snapshot_id,
+        classifier_models.encoder_fingerprint,
+        current_snapshots.snapshot_id as evaluation_snapshot_id
+    from classifier_models
+    inner join current_snapshots
+        on classifier_models.dataset_id = current_snapshots.dataset_id
+),
+
+learned_groups as (
+    select distinct
+        snapshot_id,
+        split_group_id
+    from snapshots
+    where split <> 'test'
+),
+
+-- model and vector meet on the fingerprint: two encoders of one name or dimension are two encoders
+examples as (
+    select
+        evaluations.model_id,
+        evaluations.evaluation_snapshot_id,
+        snapshots.object_id,
+        snapshots.object_version,
+        snapshots.split,
+        embedding_events.event_id,
+        embedding_events.embedding
+    from evaluations
+    inner join snapshots
+        on
+            evaluations.evaluation_snapshot_id = snapshots.snapshot_id
+            and snapshots.split in ('validation', 'test')
+    inner join embedding_events
+        on
+            snapshots.object_id = embedding_events.object_id
+            and snapshots.object_version = embedding_events.object_version
+            and evaluations.encoder_fingerprint = embedding_events.encoder_fingerprint
+    -- another policy can have moved a customer: nobody is examined on what he learned from
+    left join learned_groups
+        on
+            evaluations.snapshot_id = learned_groups.snapshot_id
+            and evaluations.snapshot_id <> evaluations.evaluation_snapshot_id
+            and snapshots.split = 'test'
+            and snapshots.split_group_id = learned_groups.split_group_id
+    where learned_groups.split_group_id is null
+),
+
+unscored as (
+    select *
+    from examples
+    {%- if is_incremental() %}
+    where
+        not exists (
+            select 1
+            from {{ this }} as scored
+            where
+                scored.model_id = examples.model_id
+                and scored.evaluation_snapshot_id = examples.evaluation_snapshot_id
+                and scored.object_id = examples.object_id
+        )
+    {%- endif %}
+),
+
+-- an example of two snapshots is computed once
+vectors as (
+    select
+        model_id,
+        event_id,
+        embedding
+    from unscored
+    qualify row_number() over (
+        partition by model_id, event_id
+        order by evaluation_snapshot_id, object_id
+    ) = 1
+),
+
+probabilities_by_event as (
+    {{ class_probabilities('vectors', 'classifier_units') | indent(4) }}
+),
+
+scores as (
+    select
+        unscored.model_id,
+        unscored.evaluation_snapshot_id,
+        unscored.object_id,
+        unscored.object_version,
+        unscored.split,
+        unscored.event_id,
+        probabilities_by_event.probabilities
+    from unscored
+    inner join probabilities_by_event
+        on
+            unscored.model_id = probabilities_by_event.model_id
+            and unscored.event_id = probabilities_by_event.event_id
+)
+
+select * from scores
