@@ -1,0 +1,48 @@
+with predictions as (
+    select * from {{ ref('predictions') }}
+),
+
+objects as (
+    select * from {{ ref('stg_objects') }}
+),
+
+classifiers as (
+    select * from {{ ref('classifiers') }}
+    where state <> 'off'
+),
+
+-- the newest version of the object, then the newest score of it
+latest as (
+    select
+        predictions.prediction_id,
+        predictions.object_id,
+        predictions.object_version,
+        predictions.classifier_id,
+        predictions.model_id,
+        predictions.event_id,
+        predictions.encoder_id,
+        predictions.encoder_fingerprint,
+        predictions.predicted_label,
+        predictions.probability,
+        predictions.probabilities,
+        classifiers.state as deployment_state,
+        predictions.training_split,
+        predictions.scored_at
+    from predictions
+    inner join classifiers
+        on predictions.classifier_id = classifiers.classifier_id
+    left join objects
+        on
+            predictions.object_id = objects.object_id
+            and predictions.object_version = objects.object_version
+    qualify row_number() over (
+        partition by predictions.object_id, predictions.classifier_id
+        order by
+            coalesce(objects.known_at, cast('0001-01-01' as timestamp)) desc,
+            predictions.object_version desc,
+            predictions.scored_at desc,
+            predictions.prediction_id asc
+    ) = 1
+)
+
+select * from latest

@@ -1,0 +1,82 @@
+{{ config(materialized = 'incremental', full_refresh = false) }}
+
+with scores as (
+    select * from {{ ref('prediction_scores') }}
+),
+
+classifier_models as (
+    select * from {{ ref('classifier_models') }}
+),
+
+events as (
+    select * from {{ ref('stg_embedding_events') }}
+),
+
+snapshots as (
+    select * from {{ ref('dataset_snapshots') }}
+),
+
+arrived as (
+    select *
+    from scores
+    {%- if is_incremental() %}
+    where not exists (
+        select 1
+        from {{ this }} as predicted
+        where predicted.prediction_id = scores.prediction_id
+    )
+    {%- endif %}
+),
+
+predicted as (
+    select
+        arrived.prediction_id,
+        events.object_id,
+        events.object_version,
+        arrived.classifier_id,
+        arrived.model_id,
+        arrived.event_id,
+        events.encoder_id,
+        events.encoder_fingerprint,
+        {{ predicted_label(
+            'classifier_models.classes', 'arrived.probabilities',
+            'classifier_models.positive_label', 'classifier_models.decision_threshold'
+        ) }} as predicted_label,
+        classifier_models.classes,
+        arrived.probabilities,
+        arrived.deployment_state,
+        snapshots.split as training_split,
+        arrived.scored_at
+    from arrived
+    inner join classifier_models
+        on arrived.model_id = classifier_models.model_id
+    inner join events
+        on
+            arrived.event_id = events.event_id
+            and classifier_models.encoder_fingerprint = events.encoder_fingerprint
+    left join snapshots
+        on
+            classifier_models.snapshot_id = snapshots.snapshot_id
+            and events.object_id = snapshots.object_id
+),
+
+predictions as (
+    select
+        prediction_id,
+        object_id,
+        object_version,
+        classifier_id,
+        model_id,
+        event_id,
+        encoder_id,
+        encoder_fingerprint,
+        predicted_label,
+        {{ array_item('probabilities', array_position('classes', 'predicted_label')) }} as probability,
+        probabilities,
+        deployment_state,
+        training_split,
+        scored_at
+    from predicted
+)
+
+select * from predictions
