@@ -1,0 +1,24 @@
+-- An example about to be frozen with a label that its task does not know. Frozen ones keep the labels of their time.
+with examples as (
+    select * from {{ ref('dataset_examples') }}
+),
+
+calendar as (
+    select * from {{ ref('dataset_calendar') }}
+),
+
+task_labels as (
+    select * from {{ ref('task_labels') }}
+)
+
+select
+    examples.snapshot_id,
+    examples.object_id
+from examples
+inner join calendar
+    on examples.snapshot_id = calendar.snapshot_id
+left join task_labels
+    on
+        calendar.task = task_labels.task
+        and examples.label = task_labels.label
+where task_labels.label is null

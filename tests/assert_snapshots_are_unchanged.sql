@@ -1,0 +1,23 @@
+-- A frozen snapshot whose rows no longer add up to what its header recorded: changed, lost, or added later.
+-- A header without its rows is the same failure. A killed build can leave one, and the next build of the same moment
+-- (`--vars 'as_of: …'` asks for one that has passed) completes it.
+with headers as (
+    select * from {{ ref('dataset_headers') }}
+),
+
+sums_now as (
+    select
+        snapshot_id,
+        count(*) as example_count,
+        sum({{ row_fingerprint(snapshot_columns()) }}) as fingerprint
+    from {{ ref('dataset_snapshots') }}
+    group by snapshot_id
+)
+
+select headers.snapshot_id
+from headers
+left join sums_now
+    on headers.snapshot_id = sums_now.snapshot_id
+where
+    coalesce(sums_now.fingerprint, 0) <> headers.fingerprint
+    or coalesce(sums_now.example_count, 0) <> headers.example_count

@@ -1,0 +1,10 @@
+{# Vectors that are not of length 1, within `tolerance`, though the registry promises it for their encoder. #}
+{% test embedding_unit_norm(model, column_name, registry, tolerance = 0.001) %}
+
+select events.event_id
+from {{ model }} as events
+inner join {{ registry }} as encoders
+    on events.encoder_fingerprint = encoders.encoder_fingerprint
+where encoders.is_unit_norm and abs(events.{{ column_name }} - 1) > {{ tolerance }}
+
+{% endtest %}

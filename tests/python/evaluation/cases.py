@@ -1,0 +1,210 @@
+"""Random rooms of frozen examples, and what numpy and scikit-learn say of them."""
+
+import itertools
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn import metrics
+
+CLASSES = ["anger", "boredom", "calm", "delight", "envy"]
+
+
+@dataclass
+class MetricCase:
+    """One model on one split, its probabilities given."""
+
+    model_id: str
+    classes: list[str]
+    positive_label: str | None
+    decision_threshold: float | None
+    labels: list[str]
+    probabilities: np.ndarray
+    split: str = "test"
+
+    @property
+    def snapshot_id(self) -> str:
+        return f"snapshot of {self.model_id}"
+
+
+@dataclass
+class Network:
+    """One model with its weights, and the vectors that it scores."""
+
+    model_id: str
+    classes: list[str]
+    layers: list[tuple[np.ndarray, np.ndarray]]
+    vectors: np.ndarray
+    labels: list[str]
+
+    @property
+    def snapshot_id(self) -> str:
+        return f"snapshot of {self.model_id}"
+
+    @property
+    def encoder_fingerprint(self) -> str:
+        return f"encoder of {self.model_id}"
+
+    def probabilities(self) -> np.ndarray:
+        values = self.vectors.astype(float)
+        for position, (weights, bias) in enumerate(self.layers):
+            values = values @ weights.T + bias
+            if position < len(self.layers) - 1:
+                values = np.maximum(values, 0)
+        exponentials = np.exp(values - values.max(axis=1, keepdims=True))
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def random_metric_cases(seed: int = 20261101) -> list[MetricCase]:
+    """Sizes, ties, missing and unknown classes, in every combination that fits into 108 cases."""
+    rng = np.random.default_rng(seed)
+    cases = []
+    for number in range(108):
+        size = [1, 2, 7, 40, 250, 600][number % 6]
+        class_count = [2, 2, 3, 4, 5][number % 5]
+        classes = CLASSES[:class_count]
+        shape = ["smooth", "tied", "certain", "constant"][number % 4]
+        probabilities = _random_probabilities(rng, shape, size, class_count)
+        label_kind = ["any", "any", "follows", "class_missing", "one_class", "unknown"][
+            (number // 6) % 6
+        ]
+        labels = _random_labels(rng, label_kind, classes, probabilities)
+        positive_label, threshold = None, None
+        if class_count == 2 and number % 7 != 0:
+            positive_label = str(rng.choice(classes))
+            threshold = float(rng.choice([0.5, 0.3, 0.8]))
+        cases.append(
+            MetricCase(
+                model_id=f"case_{number:03d}_{shape}_{label_kind}_{size}x{class_count}",
+                classes=classes,
+                positive_label=positive_label,
+                decision_threshold=threshold,
+                labels=labels,
+                probabilities=probabilities,
+                split=["test", "validation"][number % 2],
+            )
+        )
+    return cases
+
+
+def _random_probabilities(rng, shape, size, class_count):
+    if shape == "smooth":
+        return rng.dirichlet(np.ones(class_count), size)
+    if shape == "tied":
+        return rng.multinomial(10, np.ones(class_count) / class_count, size) / 10
+    if shape == "certain":
+        return np.eye(class_count)[rng.integers(class_count, size=size)]
+    return np.full((size, class_count), 1 / class_count)
+
+
+def _random_labels(rng, kind, classes, probabilities):
+    size = len(probabilities)
+    if kind == "follows":
+        return [str(rng.choice(classes, p=row)) for row in probabilities]
+    if kind == "class_missing":
+        classes = classes[1:]
+    elif kind == "one_class":
+        classes = [classes[-1]]
+    elif kind == "unknown":
+        classes = [*classes, "of another task"]
+    return [str(label) for label in rng.choice(classes, size=size)]
+
+
+def random_networks(seed: int = 20261102) -> list[Network]:
+    """Linear and one-hidden-layer networks, two to five classes, one with huge logits."""
+    rng = np.random.default_rng(seed)
+    networks = []
+    for hidden, dimension in [(0, 16), (0, 384), (8, 16), (128, 384)]:
+        for class_count in range(2, 6):
+            sizes = [dimension, hidden, class_count] if hidden else [dimension, class_count]
+            scale = 1000 if (hidden, class_count) == (8, 3) else 1
+            layers = [
+                (
+                    scale * rng.normal(size=(outputs, inputs)) / np.sqrt(inputs),
+                    rng.normal(size=outputs),
+                )
+                for inputs, outputs in itertools.pairwise(sizes)
+            ]
+            if not hidden and class_count == 2:
+                # as logistic regression writes it: the first class is the reference
+                layers[0][0][0], layers[0][1][0] = 0, 0
+            networks.append(
+                Network(
+                    model_id=f"network_{hidden}_{dimension}_{class_count}",
+                    classes=CLASSES[:class_count],
+                    layers=layers,
+                    vectors=rng.normal(size=(20, dimension)).astype(np.float32),
+                    labels=[str(x) for x in rng.choice(CLASSES[:class_count], size=20)],
+                )
+            )
+    return networks
+
+
+def predicted_labels(case: MetricCase) -> list[str]:
+    """The decision rule, written down a second time."""
+    if case.decision_threshold is None:
+        return [case.classes[position] for position in case.probabilities.argmax(axis=1)]
+    positive = case.classes.index(case.positive_label)
+    other = case.classes[1 - positive]
+    return [
+        case.positive_label if row[positive] >= case.decision_threshold else other
+        for row in case.probabilities
+    ]
+
+
+def reference_metrics(case: MetricCase) -> dict[str, float | None]:
+    """Every metric by scikit-learn (ECE by numpy); None where it is undefined.
+
+    A label that the model does not know is one more class, with probability zero.
+    """
+    known = [*case.classes, *sorted(set(case.labels) - set(case.classes))]
+    classes = sorted(known)
+    extended = np.zeros((len(case.labels), len(known)))
+    extended[:, : len(case.classes)] = case.probabilities
+    probabilities = extended[:, [known.index(name) for name in classes]]
+    labels = np.array(case.labels)
+    predicted = np.array(predicted_labels(case))
+    judged = [case.positive_label] if case.positive_label else classes
+    columns = [(labels == name, probabilities[:, classes.index(name)]) for name in judged]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        roc_auc = pr_auc = None
+        if all(truth.any() and not truth.all() for truth, _ in columns):
+            roc_auc = np.mean([metrics.roc_auc_score(*column) for column in columns])
+            if len(judged) > 2:
+                # our one-vs-rest is theirs
+                assert np.isclose(
+                    roc_auc, metrics.roc_auc_score(labels, probabilities, multi_class="ovr")
+                )
+        if all(truth.any() for truth, _ in columns):
+            pr_auc = np.mean([metrics.average_precision_score(*column) for column in columns])
+        if case.positive_label:
+            brier = metrics.brier_score_loss(*columns[0], pos_label=True)
+        else:
+            brier = metrics.brier_score_loss(
+                labels, probabilities, labels=classes, scale_by_half=False
+            )
+        return {
+            "roc_auc": roc_auc,
+            "pr_auc": pr_auc,
+            "log_loss": metrics.log_loss(labels, probabilities, labels=classes),
+            "brier": brier,
+            "ece": _expected_calibration_error(case, labels, predicted),
+            "accuracy": metrics.accuracy_score(labels, predicted),
+            "macro_f1": metrics.f1_score(labels, predicted, average="macro"),
+        }
+
+
+def _expected_calibration_error(case, labels, predicted):
+    probability = case.probabilities[
+        np.arange(len(labels)), [case.classes.index(name) for name in predicted]
+    ]
+    bins = np.clip(np.ceil(probability * 10), 1, 10)
+    error = 0.0
+    for number in range(1, 11):
+        inside = bins == number
+        if inside.any():
+            accuracy = np.mean(labels[inside] == predicted[inside])
+            error += inside.mean() * abs(accuracy - probability[inside].mean())
+    return error

@@ -1,0 +1,287 @@
+"""A scratch dbt project: the real evaluation room, macros and tests, its parents plain tables."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import jinja2
+import pyarrow as pa
+from cases import MetricCase, Network
+
+ROOT = Path(__file__).resolve().parents[3]
+INVARIANTS = [
+    "assert_evaluation_scores_cover_the_splits",
+    "assert_probabilities_sum_to_one",
+    "assert_scorers_agree",
+]
+STRINGS = pa.list_(pa.string())
+DOUBLES = pa.list_(pa.float64())
+TIME = pa.timestamp("us")
+
+# the columns that the room reads of each parent
+PARENTS = {
+    "classifiers": {"classifier_id": "s", "dataset_id": "s", "encoder_id": "s", "state": "s"},
+    "encoders": {"encoder_id": "s", "encoder_fingerprint": "s"},
+    "current_snapshots": {"dataset_id": "s", "snapshot_id": "s"},
+    "dataset_headers": {"dataset_id": "s", "snapshot_id": "s"},
+    "dataset_snapshots": {
+        "snapshot_id": "s",
+        "dataset_id": "s",
+        "object_id": "s",
+        "object_version": "s",
+        "split_group_id": "s",
+        "split": "s",
+        "label": "s",
+        "selected_by": "s",
+    },
+    "training_queue": {"model_id": "s"},
+    "stg_embedding_events": {
+        "event_id": "s",
+        "object_id": "s",
+        "object_version": "s",
+        "encoder_fingerprint": "s",
+        "embedding": pa.list_(pa.float32()),
+    },
+    "classifier_models": {
+        "model_id": "s",
+        "classifier_id": "s",
+        "dataset_id": "s",
+        "task": "s",
+        "snapshot_id": "s",
+        "encoder_fingerprint": "s",
+        "positive_label": "s",
+        "classes": STRINGS,
+        "decision_threshold": pa.float64(),
+        "snapshot_as_of": TIME,
+        "trained_at": TIME,
+    },
+    "classifier_units": {
+        "model_id": "s",
+        "layer": pa.int64(),
+        "unit": pa.int64(),
+        "bias": pa.float64(),
+        "weights": DOUBLES,
+    },
+    "prediction_scores": {"model_id": "s", "event_id": "s", "probabilities": DOUBLES},
+}
+SCORES = {
+    "model_id": "s",
+    "evaluation_snapshot_id": "s",
+    "object_id": "s",
+    "object_version": "s",
+    "split": "s",
+    "event_id": "s",
+    "probabilities": DOUBLES,
+}
+
+
+def schema(columns: dict) -> pa.Schema:
+    """An Arrow schema; "s" is short for a string."""
+    return pa.schema([(name, pa.string() if t == "s" else t) for name, t in columns.items()])
+
+
+class ScratchProject:
+    """Copies what the room consists of into a folder, and runs dbt there."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.store = folder / "store.duckdb"
+        self.output = ""
+        self.failures: dict[str, int] = {}
+        for name in ["models/evaluation", "macros", "tests/generic"]:
+            shutil.copytree(ROOT / name, folder / name)
+        for name in ["dbt_project.yml", "models/_groups.yml"]:
+            shutil.copy(ROOT / name, folder / name)
+        for name in INVARIANTS:
+            shutil.copy(ROOT / "tests" / f"{name}.sql", folder / "tests")
+        parents = folder / "models" / "parents"
+        parents.mkdir()
+        for name in PARENTS:
+            (parents / f"{name}.sql").write_text(
+                "{{ config(materialized = 'view', schema = 'internal') }}\n"
+                f"select * from fixtures.{name}\n"
+            )
+        (folder / "profiles.yml").write_text(
+            "embedding_store:\n"
+            "  target: duckdb\n"
+            "  outputs:\n"
+            f"    duckdb: {{type: duckdb, path: '{self.store}', schema: internal, threads: 2}}\n"
+        )
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        return duckdb.connect(str(self.store))
+
+    def rows(self, query: str) -> list[dict]:
+        with self.connect() as connection:
+            return connection.sql(query).to_arrow_table().to_pylist()
+
+    def fill(self, rows: dict[str, list[dict]], scores: list[dict]) -> None:
+        """Writes the parents' tables, and what the ledger of scores already holds."""
+        with self.connect() as connection:
+            connection.sql("create schema fixtures")
+            connection.sql("create schema ledger")
+            for name, columns in PARENTS.items():
+                given = pa.Table.from_pylist(rows.get(name, []), schema=schema(columns))
+                connection.register("_given", given)
+                connection.sql(f"create table fixtures.{name} as select * from _given")
+            given = pa.Table.from_pylist(scores, schema=schema(SCORES))
+            connection.register("_given", given)
+            connection.sql("create table ledger.evaluation_scores as select * from _given")
+
+    def dbt(self, *arguments: str) -> dict[str, str]:
+        """Runs dbt and returns the status of each node by its name."""
+        results = self.folder / "target" / "run_results.json"
+        results.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "dbt.cli.main", "--no-version-check", *arguments]
+        environment = {
+            **os.environ,
+            "DBT_PROFILES_DIR": str(self.folder),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "0",
+        }
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert results.exists(), done.stdout + done.stderr
+        manifest = json.loads((self.folder / "target" / "manifest.json").read_text())
+        nodes = {**manifest["nodes"], **manifest["unit_tests"]}
+        found = {
+            nodes[result["unique_id"]]["name"]: result
+            for result in json.loads(results.read_text())["results"]
+        }
+        self.output = done.stdout
+        self.failures = {name: result["failures"] for name, result in found.items()}
+        return {name: result["status"] for name, result in found.items()}
+
+
+def render(template: str, engine: str, **variables) -> str:
+    """Renders SQL with the real macros as an engine dispatches them, without a connection."""
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=False)
+    macros: dict = {}
+
+    class Adapter:
+        @staticmethod
+        def dispatch(name, *_):
+            return macros.get(f"{engine}__{name}", macros.get(f"default__{name}"))
+
+    environment.globals.update(
+        {
+            "return": lambda value: value,
+            "adapter": Adapter,
+            "target": {"type": engine},
+            "ref": lambda name: f"project.dataset.{name}",
+            "this": "project.dataset.this_model",
+            "config": lambda **_: "",
+            "is_incremental": lambda: True,
+            **variables,
+        }
+    )
+    sources = [path.read_text() for path in sorted((ROOT / "macros").glob("*.sql"))]
+    module = environment.from_string("\n".join(sources)).make_module()
+    macros.update({name: value for name, value in vars(module).items() if callable(value)})
+    environment.globals.update(macros)
+    return environment.from_string(template).render()
+
+
+def fixture_rows(
+    cases: list[MetricCase], networks: list[Network]
+) -> tuple[dict[str, list[dict]], list[dict]]:
+    """The rows of the parents, and the scores of the cases, which the ledger already holds."""
+    rows: dict[str, list[dict]] = {name: [] for name in PARENTS}
+    scores: list[dict] = []
+    for model in [*cases, *networks]:
+        rows["classifier_models"].append(
+            {
+                "model_id": model.model_id,
+                "classifier_id": f"classifier of {model.model_id}",
+                "dataset_id": f"dataset of {model.model_id}",
+                "task": "moods",
+                "snapshot_id": model.snapshot_id,
+                "encoder_fingerprint": f"encoder of {model.model_id}",
+                "positive_label": getattr(model, "positive_label", None),
+                "classes": model.classes,
+                "decision_threshold": getattr(model, "decision_threshold", None),
+            }
+        )
+        rows["dataset_headers"].append(
+            {"dataset_id": f"dataset of {model.model_id}", "snapshot_id": model.snapshot_id}
+        )
+        for position, label in enumerate(model.labels):
+            rows["dataset_snapshots"].append(
+                {
+                    "snapshot_id": model.snapshot_id,
+                    "dataset_id": f"dataset of {model.model_id}",
+                    "object_id": f"{model.model_id}/{position}",
+                    "object_version": "1",
+                    "split_group_id": f"customer {position}",
+                    "split": getattr(model, "split", ["train", "validation", "test"][position % 3]),
+                    "label": label,
+                    "selected_by": "organic",
+                }
+            )
+    for case in cases:
+        scores += [
+            {
+                "model_id": case.model_id,
+                "evaluation_snapshot_id": case.snapshot_id,
+                "object_id": f"{case.model_id}/{position}",
+                "object_version": "1",
+                "split": case.split,
+                "event_id": f"event of {case.model_id}/{position}",
+                "probabilities": probabilities.tolist(),
+            }
+            for position, probabilities in enumerate(case.probabilities)
+        ]
+    for network in networks:
+        for layer, (weights, bias) in enumerate(network.layers, start=1):
+            rows["classifier_units"] += [
+                {
+                    "model_id": network.model_id,
+                    "layer": layer,
+                    "unit": unit,
+                    "bias": bias[unit],
+                    "weights": weights[unit].tolist(),
+                }
+                for unit in range(len(bias))
+            ]
+        for position, vector in enumerate(network.vectors):
+            event = {
+                "event_id": f"event of {network.model_id}/{position}",
+                "object_id": f"{network.model_id}/{position}",
+                "object_version": "1",
+                "encoder_fingerprint": network.encoder_fingerprint,
+                "embedding": vector.tolist(),
+            }
+            # the same object under another encoder of the same dimension: it must not be scored
+            other = {
+                "event_id": f"other event of {network.model_id}/{position}",
+                "encoder_fingerprint": "another encoder",
+                "embedding": (-vector).tolist(),
+            }
+            rows["stg_embedding_events"] += [event, {**event, **other}]
+        rows["prediction_scores"] += [
+            {
+                "model_id": network.model_id,
+                "event_id": f"event of {network.model_id}/{position}",
+                "probabilities": probabilities.tolist(),
+            }
+            for position, probabilities in enumerate(network.probabilities())
+        ]
+    # the first network's dataset has moved on: its old examples but one, under a new snapshot
+    moved = networks[0]
+    current = "current snapshot"
+    rows["current_snapshots"] = [
+        {"dataset_id": f"dataset of {moved.model_id}", "snapshot_id": current}
+    ]
+    rows["dataset_headers"].append(
+        {"dataset_id": f"dataset of {moved.model_id}", "snapshot_id": current}
+    )
+    rows["dataset_snapshots"] += [
+        {**row, "snapshot_id": current}
+        for row in rows["dataset_snapshots"]
+        if row["snapshot_id"] == moved.snapshot_id and row["object_id"] != f"{moved.model_id}/1"
+    ]
+    return rows, scores

@@ -1,0 +1,219 @@
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+import sqlglot
+from cases import predicted_labels, random_metric_cases, random_networks, reference_metrics
+from scratch_project import INVARIANTS, ROOT, ScratchProject, fixture_rows, render
+
+METRICS = {"roc_auc", "pr_auc", "log_loss", "brier", "ece", "accuracy", "macro_f1"}
+CASES = random_metric_cases()
+NETWORKS = random_networks()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    project = ScratchProject(tmp_path_factory.mktemp("evaluation") / "project")
+    project.fill(*fixture_rows(CASES, NETWORKS))
+    project.statuses = project.dbt("build")
+    return project
+
+
+def test_the_room_builds_and_its_tests_pass(built):
+    bad = {name: s for name, s in built.statuses.items() if s not in ("success", "pass")}
+    assert not bad, built.output
+    assert set(INVARIANTS) <= set(built.statuses)
+
+
+@pytest.fixture(scope="module")
+def measured(built):
+    values: dict[str, dict[str, float | None]] = {}
+    for row in built.rows("select * from published.classifier_metrics"):
+        values.setdefault(row["model_id"], {})[row["metric"]] = row["value"]
+    return values
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.model_id)
+def test_metrics_equal_scikit_learn(case, measured):
+    expected = reference_metrics(case)
+    assert set(measured[case.model_id]) == METRICS
+    for metric, value in measured[case.model_id].items():
+        if expected[metric] is None:
+            assert value is None, metric
+        else:
+            assert value == pytest.approx(expected[metric], rel=1e-9, abs=1e-9), metric
+
+
+def test_the_cases_hold_what_they_promise():
+    expected = [reference_metrics(case) for case in CASES]
+    assert len(CASES) >= 60
+    assert 10 < sum(values["roc_auc"] is None for values in expected) < len(CASES) - 40
+    assert any(values["pr_auc"] is None for values in expected)
+    assert any(set(case.labels) - set(case.classes) and case.positive_label for case in CASES)
+    assert any(set(case.labels) - set(case.classes) and not case.positive_label for case in CASES)
+
+
+def test_confusion_counts_every_example_once(built):
+    counted = {}
+    for row in built.rows("select * from published.classifier_confusion"):
+        key = (row["model_id"], row["label"], row["predicted_label"])
+        counted[key] = row["example_count"]
+    for case in CASES:
+        classes = set(case.classes) | set(case.labels)
+        pairs = list(zip(case.labels, predicted_labels(case), strict=True))
+        for label in classes:
+            for predicted in classes:
+                expected = pairs.count((label, predicted))
+                assert counted.pop((case.model_id, label, predicted)) == expected
+    assert {key[0] for key in counted} == {network.model_id for network in NETWORKS}
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.model_id)
+def test_the_scorer_equals_numpy(network, built):
+    rows = built.rows(
+        f"select * from ledger.evaluation_scores where model_id = '{network.model_id}'"
+        f" and evaluation_snapshot_id = '{network.snapshot_id}'"
+    )
+    scored = {int(row["object_id"].rpartition("/")[2]): row["probabilities"] for row in rows}
+    # every third example is in the training split
+    assert sorted(scored) == [x for x in range(len(network.vectors)) if x % 3 != 0]
+    assert all(row["event_id"] == f"event of {row['object_id']}" for row in rows)
+    expected = network.probabilities()
+    found = np.array([scored[position] for position in sorted(scored)])
+    assert np.abs(found - expected[sorted(scored)]).max() < 1e-9
+
+
+def test_a_model_is_scored_on_the_current_snapshot_too(built):
+    rows = built.rows(
+        "select * from ledger.evaluation_scores where evaluation_snapshot_id = 'current snapshot'"
+    )
+    own = {
+        row["object_id"]: row["probabilities"]
+        for row in built.rows(
+            "select * from ledger.evaluation_scores"
+            f" where evaluation_snapshot_id = '{NETWORKS[0].snapshot_id}'"
+        )
+    }
+    assert {row["object_id"] for row in rows} == set(own) - {f"{NETWORKS[0].model_id}/1"}
+    assert all(row["probabilities"] == own[row["object_id"]] for row in rows)
+
+
+def test_a_full_refresh_adds_what_is_new_and_changes_nothing(built):
+    everything = "select * from ledger.evaluation_scores order by all"
+    before = built.rows(everything)
+    late = f"{NETWORKS[0].model_id}/late"
+    with built.connect() as connection:
+        connection.sql(
+            "insert into fixtures.dataset_snapshots by name"
+            f" select * replace ('{late}' as object_id) from fixtures.dataset_snapshots"
+            f" where object_id = '{NETWORKS[0].model_id}/1'"
+        )
+        connection.sql(
+            "insert into fixtures.stg_embedding_events by name"
+            f" select * replace ('{late}' as object_id, 'late event' as event_id)"
+            " from fixtures.stg_embedding_events"
+            f" where event_id = 'event of {NETWORKS[0].model_id}/1'"
+        )
+    built.dbt("run", "--full-refresh", "--select", "evaluation_scores")
+    after = built.rows(everything)
+    assert [row for row in after if row["object_id"] != late] == before
+    assert len(after) == len(before) + 1
+
+
+def test_no_rows_give_empty_typed_tables(tmp_path):
+    project = ScratchProject(tmp_path / "project")
+    project.fill({}, [])
+    with project.connect() as connection:
+        connection.sql("drop table ledger.evaluation_scores")
+    statuses = project.dbt("build", "--exclude-resource-type", "unit_test")
+    assert set(statuses.values()) == {"success", "pass"}, project.output
+    types = {
+        row["column_name"]: row["data_type"]
+        for row in project.rows(
+            "select column_name, data_type from information_schema.columns"
+            " where table_schema = 'published' and table_name = 'classifier_metrics'"
+        )
+    }
+    assert types["value"] == "DOUBLE"
+    assert types["example_count"] == "BIGINT"
+    assert project.rows("select * from published.classifier_metrics") == []
+
+
+# what is done to the first network's rows, and how many rows the test then reports;
+# all objects but 1 are in two snapshots
+BREAKAGES = {
+    "assert_evaluation_scores_cover_the_splits": (
+        ["delete from ledger.evaluation_scores where object_id = '{network}/1'"],
+        # the missing one, and the repeated one below
+        2,
+    ),
+    "assert_probabilities_sum_to_one": (
+        [
+            "update ledger.evaluation_scores set probabilities = [0.5, 0.4]"
+            " where object_id = '{network}/2'",
+            "update ledger.evaluation_scores set probabilities = [0.5, 'nan'::double]"
+            " where object_id = '{network}/4'",
+            "update ledger.evaluation_scores set probabilities = [1.0, 0.0, 0.0]"
+            " where object_id = '{network}/5'",
+            "update fixtures.prediction_scores set probabilities = [1.25, -0.25]"
+            " where event_id = 'event of {network}/0'",
+        ],
+        # the objects 2, 4 and 5, the event 0, and the repeated object below
+        3 * 2 + 1 + 2,
+    ),
+    "assert_scorers_agree": (
+        [
+            "update fixtures.prediction_scores"
+            " set probabilities = [probabilities[1] + 0.00002, probabilities[2] - 0.00002]"
+            " where event_id = 'event of {network}/7'",
+        ],
+        # two classes in two snapshots: this event, and those of the objects 2, 4 and 5
+        4 * (1 + 3),
+    ),
+    "unique_combination_evaluation_scores_model_id__evaluation_snapshot_id__object_id": (
+        [
+            "insert into ledger.evaluation_scores"
+            " select * from ledger.evaluation_scores where object_id = '{network}/8'",
+        ],
+        2,
+    ),
+}
+
+
+def test_each_invariant_fails_on_bad_rows(built):
+    with built.connect() as connection:
+        for statements, _ in BREAKAGES.values():
+            for statement in statements:
+                connection.sql(statement.format(network=NETWORKS[0].model_id))
+    statuses = built.dbt("test", "--select", *BREAKAGES)
+    assert statuses == dict.fromkeys(BREAKAGES, "fail"), built.output
+    assert built.failures == {name: count for name, (_, count) in BREAKAGES.items()}
+
+
+def test_a_vector_of_another_length_stops_the_query():
+    connection = duckdb.connect()
+    vectors = {"model_id": ["m"], "event_id": ["e"], "embedding": [[1.0, 2.0, 3.0]]}
+    units = {
+        "model_id": ["m", "m"],
+        "layer": [1, 1],
+        "unit": [0, 1],
+        "bias": [0.0, 0.0],
+        "weights": [[1.0, 1.0], [0.0, 1.0]],
+    }
+    connection.register("wanted_vectors", pa.table(vectors))
+    connection.register("units", pa.table(units))
+    query = render("{{ class_probabilities('wanted_vectors', 'units') }}", "duckdb")
+    with pytest.raises(duckdb.Error, match="dimensions must be equal"):
+        connection.sql(query).to_arrow_table()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*sorted(ROOT.glob("models/evaluation/*.sql")), *(ROOT / f"tests/{n}.sql" for n in INVARIANTS)],
+    ids=lambda path: path.stem,
+)
+def test_the_sql_parses_as_googlesql(path):
+    query = render(path.read_text(), "bigquery")
+    assert "list_" not in query
+    assert "[]" not in query
+    sqlglot.parse_one(query, dialect="bigquery")

@@ -1,0 +1,301 @@
+"""Bad input: the message that names the place and the remedy, and the good rows that arrive."""
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from job_harness import manifest, record, text, vectors
+
+_HEADER = "object_id,customer_id,source_reference,object_created_at,content"
+
+
+def _csv(path: Path, *lines: bytes) -> Path:
+    path.write_bytes(b"\n".join([_HEADER.encode(), *lines]) + b"\n")
+    return path
+
+
+def _reasons(job) -> list[tuple]:
+    found = [(row["object_id"], row["reason"]) for row in job.rows("encoding_failures")]
+    return sorted(found, key=str)
+
+
+@pytest.mark.parametrize(
+    "column", ["object_id", "customer_id", "source_reference", "object_created_at", "content"]
+)
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_manifest_without_a_column_is_refused(job, tmp_path, column, kind):
+    entry = record(1)
+    del entry[column]
+    path = tmp_path / f"objects.{kind}"
+    if kind == "csv":
+        path.write_text(",".join(entry) + "\n" + ",".join(entry.values()) + "\n")
+    elif kind == "jsonl":
+        manifest(path, [entry])
+    else:
+        pq.write_table(pa.Table.from_pylist([entry]), path)
+    done = job.run(path)
+    assert done.exit_code == 2
+    assert f"source objects.{kind}: the column {column}" in done.stderr
+    assert "is missing; a manifest has object_id, customer_id" in done.stderr
+    assert not job.landing.exists()
+
+
+def test_a_missing_or_unknown_source_is_refused(job, tmp_path):
+    done = job.run(tmp_path / "nothing.csv")
+    assert done.exit_code == 2
+    assert "nothing.csv: there is no such file or folder; check the path" in done.stderr
+    (tmp_path / "empty").mkdir()
+    assert "holds no manifest; give one of .parquet" in job.run(tmp_path / "empty").stderr
+    (tmp_path / "objects.xlsx").write_bytes(b"x")
+    assert "is no manifest; give one of .parquet" in job.run(tmp_path / "objects.xlsx").stderr
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 this is none PAR1")
+    assert "is no Parquet file" in job.run(tmp_path / "broken.parquet").stderr
+    assert not job.landing.exists()
+
+
+def test_an_unclosed_quote_joins_no_texts(job, tmp_path):
+    path = _csv(
+        tmp_path / "o.csv",
+        b"1,c,r,2026-07-02,fine",
+        b'2,c,r,2026-07-02,"open',
+        b"3,c,r,2026-07-02,x",
+    )
+    done = job.run(path)
+    assert done.exit_code == 2
+    assert "a quotation mark that opens at row 2 is never closed" in done.stderr
+    assert not job.landing.exists()
+
+
+def test_each_bad_row_fails_alone_with_its_reason(job, tmp_path):
+    path = _csv(
+        tmp_path / "objects.csv",
+        b"1,c,r,2026-07-02,the good one",
+        b"2,c,r,2026-07-02,",
+        b"3,c,r,2026-07-02,   ",
+        b"4,c,r,2026-07-02,caf\xe9",
+        b"5,c,r,yesterday,text",
+        b",c,r,2026-07-02,text",
+        b"7,,r,2026-07-02,text",
+        b"8,c,r,,text",
+        b"9,c,r,2026-07-02,text,too,many",
+        b"10,c,r,2026-07-02,caf\xc3\xa9 is good too",
+        b"11,c,r,2062-07-02,from a year with a slip of the pen",
+    )
+    done = job.run(path)
+    assert done.exit_code == 3
+    assert _reasons(job) == sorted(
+        [
+            ("2", "empty_content"),
+            ("3", "empty_content"),
+            ("4", "invalid_utf8"),
+            ("5", "invalid_object_created_at"),
+            (None, "missing_object_id"),
+            ("7", "missing_customer_id"),
+            ("8", "missing_object_created_at"),
+            ("11", "in_the_future"),
+            (None, "malformed_row"),
+        ],
+        key=str,
+    )
+    assert "objects.csv row 2: empty_content: there is no text to encode" in done.stderr
+    assert "objects.csv row 4: invalid_utf8: a value is not valid UTF-8" in done.stderr
+    assert "objects.csv row 9: malformed_row" in done.stderr
+    assert {row["object_id"] for row in job.rows("embedding_events")} == {"1", "10"}
+    # an empty text was read, so that its object is known
+    assert {row["object_id"] for row in job.rows("object_events")} == {"1", "2", "3", "10"}
+
+
+def test_bad_rows_of_json_lines(job, tmp_path):
+    path = tmp_path / "objects.jsonl"
+    manifest(
+        path,
+        [
+            record(1),
+            record(2, content=5),
+            record(3, object_created_at=1751450000),
+            record(4, object_version=True),
+            record(5, "\ud800".encode("utf-8", "surrogatepass").decode("utf-8", "replace")),
+            record(6) | {"content": None},
+            record(7, object_created_at="0001-01-01T00:00:00+14:00"),
+        ],
+    )
+    with path.open("ab") as file:
+        file.write(b'{"object_id": "object-8", "content": "caf\xe9", "customer_id": "c",')
+        file.write(b'"source_reference": "r", "object_created_at": "2026-07-02"}\n')
+        file.write(b'{"object_id": "object-9", "content": "\\ud800", "customer_id": "c",')
+        file.write(b'"source_reference": "r", "object_created_at": "2026-07-02"}\n')
+        file.write(b"no json at all\n[1, 2]\n")
+    done = job.run(path)
+    assert done.exit_code == 3
+    assert _reasons(job) == sorted(
+        [
+            ("object-2", "invalid_content"),
+            ("object-3", "invalid_object_created_at"),
+            ("object-4", "invalid_object_version"),
+            ("object-6", "missing_content"),
+            ("object-7", "invalid_object_created_at"),
+            ("object-8", "invalid_utf8"),
+            ("object-9", "invalid_utf8"),
+            (None, "malformed_row"),
+        ],
+        key=str,
+    )
+    assert "objects.jsonl row 11: malformed_row" in done.stderr
+    assert {row["object_id"] for row in job.rows("embedding_events")} == {"object-1", "object-5"}
+
+
+def test_bad_rows_and_types_of_parquet(job, tmp_path):
+    table = pa.Table.from_pylist([record(1), record(2)])
+    odd = pa.array([b"fine", b"caf\xe9"], pa.binary()).view(pa.string())
+    path = tmp_path / "objects.parquet"
+    pq.write_table(table.set_column(4, "content", odd), path)
+    assert job.run(path).exit_code == 3
+    assert _reasons(job) == [("object-2", "invalid_utf8")]
+    pq.write_table(table.set_column(0, "object_id", pa.array([1.5, 2.5])), path)
+    done = job.run(path)
+    assert done.exit_code == 2
+    assert "the column object_id is of type double; it must hold texts" in done.stderr
+    far = pa.array([2**62, 0], pa.int64()).view(pa.timestamp("us"))
+    pq.write_table(table.set_column(3, "object_created_at", far), path)
+    assert "row 1: invalid_object_created_at" in job.run(path).stderr
+
+
+def test_repeats_duplicates_and_changed_contents(job, tmp_path):
+    records = [
+        record(1),
+        record(1),
+        record(1, customer_id="another"),
+        record(1, "other words"),
+        record(1, "other words", object_version="2"),
+    ]
+    done = job.run(manifest(tmp_path / "objects.jsonl", records))
+    assert done.exit_code == 3
+    assert "1 exact repeats, 2 rows failed" in done.stdout
+    assert _reasons(job) == [("object-1", "content_changed"), ("object-1", "duplicate_object")]
+    assert "row 3: duplicate_object: the same id and version with other metadata" in done.stderr
+    assert "row 4: content_changed: other content under the same version" in done.stderr
+    assert len(job.rows("object_events")) == len(vectors(job.landing)) == 2
+
+
+def test_content_that_changed_since_it_landed_is_a_failure_once(job, tmp_path):
+    job.run(manifest(tmp_path / "objects.jsonl", [record(1), record(2)]))
+    before = vectors(job.landing)
+    source = manifest(tmp_path / "objects.jsonl", [record(1, "other words"), record(2)])
+    for _ in range(2):
+        assert job.run(source).exit_code == 3
+    assert _reasons(job) == [("object-1", "content_changed")]
+    assert vectors(job.landing) == before
+
+
+def test_contents_behind_a_uri_that_fail(job, tmp_path):
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
+    (tmp_path / "folder").mkdir()
+    records = [record(n) | {"content": None} for n in range(3)] + [record(3)]
+    for entry, uri in zip(records, ["gone.txt", "latin.txt", "folder"], strict=False):
+        entry["content_uri"] = uri
+    assert job.run(manifest(tmp_path / "objects.jsonl", records)).exit_code == 3
+    assert _reasons(job) == [
+        ("object-0", "content_missing"),
+        ("object-1", "invalid_utf8"),
+        ("object-2", "content_unreadable"),
+    ]
+
+
+def test_a_text_of_100000_words_is_cut_and_counted(job, tmp_path):
+    source = manifest(tmp_path / "objects.jsonl", [record(1, text(100_000)), record(2)])
+    done = job.run(source)
+    assert done.exit_code == 0
+    assert "(texts cut to the encoder's length: 1)" in done.stdout
+    events = {row["object_id"]: row for row in job.rows("embedding_events")}
+    assert events["object-1"]["is_truncated"]
+    assert events["object-1"]["token_count"] == 64
+    assert not events["object-2"]["is_truncated"]
+
+
+def test_a_broken_landed_part_is_named(job, tmp_path):
+    source = manifest(tmp_path / "objects.jsonl", [record(1), record(2)])
+    job.run(source)
+    before = vectors(job.landing)
+    (part,) = (job.landing / "embedding_events").glob("part-*")
+    part.write_bytes(part.read_bytes()[:-100])
+    done = job.run(source)
+    assert done.exit_code == 2
+    assert f"embedding_events/{part.name}: this part is broken" in done.stderr
+    assert "remove the file and run again" in done.stderr
+    part.unlink()
+    assert job.run(source).exit_code == 0
+    assert vectors(job.landing) == before
+
+
+def test_a_landing_that_is_a_file_is_refused(job, tmp_path):
+    (tmp_path / "file").write_text("")
+    source = manifest(tmp_path / "objects.jsonl", [record(1)])
+    done = job.run(source, landing=tmp_path / "file")
+    assert done.exit_code == 2
+    assert "is no folder; give another --landing" in done.stderr
+
+
+@pytest.mark.parametrize("limit", [0, 8000])
+def test_a_full_landing_is_refused_and_continued(job, tmp_path, limit):
+    """Real errors of the operating system, by a limit on the size of files."""
+    source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(200)])
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        done = job.run(source)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert done.exit_code == 2
+    assert "is full; make room and run the same command again" in done.stderr
+    assert not list(job.landing.rglob(".*.part"))
+    assert job.run(source).exit_code == 0
+    assert len(vectors(job.landing)) == 200
+
+
+_AS_NOBODY = """
+import os, sys
+from encoder_job.landing import Landing
+from encoder_job.errors import guarded
+import typer
+if os.geteuid() == 0:
+    os.setuid(65534)
+try:
+    guarded(lambda: Landing(sys.argv[1]).ensure_tables())()
+except typer.Exit as end:
+    sys.exit(end.exit_code)
+"""
+
+
+def test_a_read_only_landing_is_refused(tmp_path):
+    landing = tmp_path / "landing"
+    landing.mkdir()
+    landing.chmod(0o555)
+    for folder in [tmp_path, *tmp_path.parents]:
+        if folder.stat().st_uid == os.getuid() and str(folder).count("/") > 1:
+            folder.chmod(folder.stat().st_mode | 0o011)
+    command = [sys.executable, "-c", _AS_NOBODY, str(landing)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "is read-only for this user; allow writing, or give another --landing" in done.stderr
+    assert not list(landing.iterdir())
+
+
+@pytest.mark.parametrize(("key", "told"), [("", "is not set"), ("short", "fewer than 16 bytes")])
+def test_no_key_no_run(job, tmp_path, monkeypatch, key, told):
+    monkeypatch.setenv("EMBEDDING_STORE_CONTENT_KEY", key)
+    done = job.run(manifest(tmp_path / "objects.jsonl", [record(1)]))
+    assert done.exit_code == 2
+    assert told in done.stderr
+    assert "openssl rand -hex 32" in done.stderr
+    assert not job.landing.exists()
+
+
+def test_a_wrong_option_is_a_usage_error(job):
+    done = job("run", "--sauce", "x")
+    assert done.exit_code == 2
+    assert "No such option: --sauce" in done.stderr

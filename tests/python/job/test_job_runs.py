@@ -1,0 +1,277 @@
+"""A run lands every object once, whatever happens to it."""
+
+import csv
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from job_harness import manifest, record, rows, text, vectors
+
+from encoder_job.identity import event_id
+from encoder_job.schemas import SCHEMAS
+
+# the same command line with an encoder that needs no library and takes its time
+_DRIVER = """
+import hashlib, sys, time
+import numpy as np
+from encoder_job import cli, encoder
+
+class Slow:
+    fingerprint, runtime = "f" * 32, "slow"
+    def __init__(self, location, project_dir): pass
+    def encode(self, texts):
+        time.sleep(0.0005 * len(texts))
+        bits = [hashlib.sha256(text.encode()).digest() for text in texts]
+        return [encoder.Encoded(np.frombuffer(b, np.uint8).astype(np.float32), 1, False)
+                for b in bits]
+
+encoder.LOADERS["slow"] = Slow
+cli.main()
+"""
+
+
+def test_a_run_lands_typed_rows_that_agree(job, tmp_path):
+    source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(3)])
+    done = job.run(source)
+    assert done.exit_code == 0, done.output
+    assert "landed 3 object events, 3 embedding events" in done.stdout
+
+    objects = {row["object_id"]: row for row in job.rows("object_events")}
+    assert objects["object-1"]["object_version"] == "1"
+    assert objects["object-1"]["content_length"] == len("the parcel 1 came early")
+    assert objects["object-1"]["object_created_at"] == datetime(2026, 7, 2, 10, tzinfo=UTC)
+    assert objects["object-1"]["landed_at"] is None
+    assert objects["object-1"]["modality"] == "text"
+    registered = next(csv.DictReader((job.folder / "seeds" / "encoders.csv").open()))
+    for event in job.rows("embedding_events"):
+        assert event["encoder_fingerprint"] == registered["encoder_fingerprint"]
+        assert event["event_id"] == event_id(
+            event["object_id"], "1", registered["encoder_fingerprint"]
+        )
+        assert len(event["embedding"]) == event["embedding_dim"] == 32
+        assert event["embedding_norm"] == pytest.approx(1, abs=1e-6)
+        assert event["landed_at"] >= event["encoded_at"]
+    phases = {row["phase"]: row for row in job.rows("encoder_runs")}
+    assert set(phases) == {"started", "finished"}
+    assert phases["finished"]["embeddings_landed"] == phases["finished"]["objects_read"] == 3
+    for table, schema in SCHEMAS.items():
+        for part in (job.landing / table).glob("*.parquet"):
+            assert pq.read_schema(part).equals(schema), part
+
+
+def test_a_second_run_lands_nothing(job, tmp_path):
+    source = manifest(tmp_path / "objects.jsonl", [*(record(n) for n in range(3)), record(9, " ")])
+    job.run(source)
+    before = {part: Path(part).read_bytes() for part in job.parts()}
+    done = job.run(source)
+    assert "nothing new to encode" in done.stdout
+    assert "1 rows failed" in done.stdout
+    assert {part: Path(part).read_bytes() for part in job.parts()} == before
+
+
+def test_a_rotated_key_encodes_and_accuses_nothing(job, tmp_path, monkeypatch):
+    source = manifest(tmp_path / "objects.jsonl", [record(1), record(2)])
+    job.run(source)
+    before = job.parts()
+    monkeypatch.setenv("EMBEDDING_STORE_CONTENT_KEY", "quite another key, also long enough")
+    done = job.run(source)
+    assert done.exit_code == 0
+    assert job.parts() == before
+    # what is new lands under the new key
+    job.run(manifest(tmp_path / "more.jsonl", [record(3)]))
+    assert len({row["content_mac_key_id"] for row in job.rows("object_events")}) == 2
+
+
+def test_every_format_gives_the_same_objects(job, tmp_path):
+    awkward = 'two\nlines, a comma and a "quote"'
+    records = [record(1), record(2, awkward), record(3, object_version="2")]
+    records[0]["unknown_column"] = "ignored"
+    made = {}
+    for name in ("objects.jsonl", "objects.csv", "objects.parquet"):
+        path = tmp_path / name.rpartition(".")[2] / name
+        path.parent.mkdir()
+        if name.endswith(".jsonl"):
+            manifest(path, records)
+        elif name.endswith(".csv"):
+            with path.open("w", newline="", encoding="utf-8-sig") as file:
+                columns = [*records[2], "unknown_column"]
+                writer = csv.DictWriter(file, columns, restval="")
+                writer.writeheader()
+                writer.writerows(records)
+        else:
+            table = pa.Table.from_pylist(
+                [row | {"object_version": row.get("object_version")} for row in records]
+            )
+            times = pa.array([datetime(2026, 7, 2, 10)] * 3, pa.timestamp("ns"))
+            table = table.set_column(3, "object_created_at", times)
+            pq.write_table(table, path)
+        landing = tmp_path / f"landing-{name}"
+        assert job.run(path, landing=landing).exit_code == 0
+        made[name] = (
+            sorted(map(str, rows(landing, "object_events"))),
+            vectors(landing),
+        )
+    assert made["objects.csv"] == made["objects.jsonl"] == made["objects.parquet"]
+    assert len(made["objects.csv"][1]) == 3
+
+
+def test_a_folder_is_one_source_and_contents_may_lie_beside_it(job, tmp_path):
+    folder = tmp_path / "source"
+    (folder / "texts").mkdir(parents=True)
+    (folder / "texts" / "2.txt").write_text("the parcel 2 came early")
+    beside = record(2) | {"content_uri": "texts/2.txt"}
+    del beside["content"]
+    manifest(folder / "a.jsonl", [record(1)])
+    manifest(folder / "b.jsonl", [beside])
+    assert job.run(folder).exit_code == 0
+    objects = {row["object_id"]: row for row in job.rows("object_events")}
+    assert objects["object-2"]["content_length"] == len("the parcel 2 came early")
+
+
+def test_a_landing_may_be_any_filesystem(job, tmp_path):
+    import fsspec
+
+    source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(3)])
+    prefix = f"memory://{tmp_path.name}/landing"
+    assert job.run(source, landing=prefix).exit_code == 0
+    files = fsspec.filesystem("memory").find(f"{tmp_path.name}/landing/embedding_events")
+    assert sorted(path.rpartition("/")[2][:4] for path in files) == ["empt", "part"]
+    assert "nothing new to encode" in job.run(source, landing=prefix).stdout
+
+
+def test_a_second_encoder_gives_second_events_and_no_second_objects(job, tmp_path):
+    import shutil
+
+    from job_harness import change_one_weight
+
+    shutil.copytree(job.folder / "models" / "tiny", job.folder / "models" / "other")
+    change_one_weight(job.folder / "models" / "other")
+    assert job("register", "other", "--location", "models/other").exit_code == 0
+    source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(3)])
+    job.run(source)
+    job.run(source, "--encoder", "other")
+    assert len(job.rows("object_events")) == 3
+    assert len(vectors(job.landing)) == 6
+
+
+def _start(folder: Path, source: Path, landing: Path, code: str) -> subprocess.Popen:
+    command = [sys.executable, "-c", code, "run", "--source", str(source), "--landing"]
+    command += [str(landing), "--project-dir", str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def _kill_while_it_lands(process: subprocess.Popen, landing: Path, after: float) -> bool:
+    """Kill a run some time after it began to land. True if it was still at work."""
+    landed = landing / "encoder_runs"
+    before = len(list(landed.glob("part-*")))
+    while process.poll() is None and len(list(landed.glob("part-*"))) == before:
+        time.sleep(0.01)
+    time.sleep(after)
+    is_at_work = process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return is_at_work
+
+
+def test_runs_killed_at_random_moments_are_continued(tmp_path):
+    folder = tmp_path / "project"
+    (folder / "seeds").mkdir(parents=True)
+    (folder / "encoder_job" / "probes").mkdir(parents=True)
+    (folder / "seeds" / "encoders.csv").write_text(
+        "encoder_id,modality,embedding_dim,is_unit_norm,encoder_fingerprint,loader,location,state\n"
+        f"slow,text,32,false,{'f' * 32},slow,nowhere,active\n"
+    )
+    import hashlib
+
+    probe = [float(byte) for byte in hashlib.sha256(b"hello").digest()]
+    (folder / "encoder_job" / "probes" / "slow.json").write_text(
+        json.dumps(
+            {
+                "encoder_fingerprint": "f" * 32,
+                "tolerance": 1e-5,
+                "texts": ["hello"],
+                "vectors": [probe],
+            }
+        )
+    )
+    records = [record(n, " " if n % 97 == 0 else None) for n in range(3000)]
+    source = manifest(tmp_path / "objects.jsonl", records)
+
+    def finish(landing: Path) -> dict[str, bytes]:
+        process = _start(folder, source, landing, _DRIVER)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 3, errors
+        for table, key in (("object_events", "object_id"), ("encoding_failures", "object_id")):
+            ids = [row[key] for row in rows(landing, table)]
+            assert len(ids) == len(set(ids)), table
+        assert len(rows(landing, "object_events")) == 3000
+        assert len(rows(landing, "encoding_failures")) == 31
+        return vectors(landing)
+
+    whole = finish(tmp_path / "whole")
+    landing, chance = tmp_path / "killed", random.Random(3)
+    killed = []
+    for _ in range(5):
+        process = _start(folder, source, landing, _DRIVER)
+        killed.append(_kill_while_it_lands(process, landing, chance.uniform(0, 0.4)))
+        objects = {row["object_id"] for row in rows(landing, "object_events")}
+        assert {row["object_id"] for row in rows(landing, "embedding_events")} <= objects
+    assert sum(killed) >= 2, "the runs were over before they could be killed"
+    assert finish(landing) == whole
+
+
+def test_minilm_killed_twice_gives_the_same_bytes(minilm_job, tmp_path):
+    records = [record(n, text(5 + n % 40, seed=n)) for n in range(300)]
+    source = manifest(tmp_path / "objects.jsonl", records)
+    assert minilm_job.run(source).exit_code == 0
+    landing = tmp_path / "killed"
+    code = "from encoder_job import cli, runner; runner.PART_OBJECTS = 32; cli.main()"
+    for after in (0.1, 0.6):
+        process = _start(minilm_job.folder, source, landing, code)
+        assert _kill_while_it_lands(process, landing, after)
+    assert 0 < len(vectors(landing)) < 300
+    assert minilm_job.run(source, landing=landing).exit_code == 0
+    assert len(vectors(landing)) == 300
+    assert vectors(landing) == vectors(minilm_job.landing)
+
+
+def test_two_runs_at_once_are_refused(job, tmp_path):
+    import fcntl
+
+    source = manifest(tmp_path / "objects.jsonl", [record(1)])
+    job.run(source)
+    lock = os.open(job.landing / ".encoder-job.lock", os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    done = job.run(source)
+    os.close(lock)
+    assert done.exit_code == 2
+    assert "another encoder-job is at work here" in done.stderr
+
+
+def test_progress_tells_the_rate_and_the_time_left(job, tmp_path, monkeypatch):
+    monkeypatch.setattr("encoder_job.progress._LINE_SECONDS", 0)
+    done = job.run(manifest(tmp_path / "objects.jsonl", [record(n) for n in range(4)]))
+    assert re.search(r"3 of 4 objects, \d+/s, about \d+ s left", done.stderr)
+
+
+def test_the_landed_vectors_are_float32_and_of_the_model(job, tmp_path):
+    source = manifest(tmp_path / "objects.jsonl", [record(1, "the parcel came early")])
+    job.run(source)
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(job.folder / "models" / "tiny"), device="cpu")
+    expected = model.encode(["the parcel came early"])[0]
+    (event,) = job.rows("embedding_events")
+    np.testing.assert_allclose(event["embedding"], expected, atol=1e-6)
+    assert event["token_count"] == 6

@@ -1,0 +1,122 @@
+"""The demo's sample: real texts and ratings, synthetic times that say so."""
+
+import io
+import tarfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from job_harness import Job
+
+from encoder_job import sample
+
+
+def _archive(reviews: int) -> bytes:
+    """An archive of the published layout with invented texts."""
+    texts, ratings = [], []
+    for review in range(1, reviews + 1):
+        for number in (1, 2, 10):
+            texts.append(f"{review}_{number}\t0.5\tinvented text {number} of {review}")
+            ratings.append(
+                f"{review}_{number}\t0.5\t0.1\t{[(review + n) % 9 - 4 for n in range(20)]}"
+            )
+    ratings.append(f"999_1\t0\t0\t{[0] * 20}")  # not in the ground truth
+
+    def packed(files: dict[str, bytes]) -> bytes:
+        whole = io.BytesIO()
+        with tarfile.open(fileobj=whole, mode="w:gz") as tar:
+            for name, content in files.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(content)
+                tar.addfile(entry, io.BytesIO(content))
+        return whole.getvalue()
+
+    inner = {
+        "h/amazonReviewSnippets_GroundTruth.txt": "\n".join(texts).encode("utf-8-sig"),
+        "h/amazonReviewSnippets_anonDataRatings.txt": "\n".join(ratings).encode("utf-8-sig"),
+    }
+    return packed({f"v/{sample._INNER}": packed(inner)})
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch) -> Job:
+    archive = _archive(300)
+    monkeypatch.setattr(sample, "_archive", lambda _: archive)
+    return Job(tmp_path)
+
+
+def test_the_sample_is_complete_and_declares_what_is_synthetic(made):
+    objects = made.folder / "objects.parquet"
+    done = made("sample", "--objects", str(objects))
+    assert done.exit_code == 0, done.output
+    manifest = pq.read_table(objects).to_pylist()
+    assert len(manifest) == 900
+    assert manifest[2]["object_id"] == "review-1/10"
+    assert manifest[2]["customer_id"] == "reviewer-1"
+    assert manifest[2]["source_reference"] == "reviews://1/10"
+    created = {row["object_id"]: row["object_created_at"] for row in manifest}
+    first = datetime(2026, 7, 2, tzinfo=UTC)
+    assert all(first <= time < first + timedelta(days=97) for time in created.values())
+
+    ratings = made.rows("rating_events")
+    assert len(ratings) == 18_000
+    assert all(row["event_id"].startswith("real-rating-synthetic-time/") for row in ratings)
+    waits = [row["rated_at"] - created[row["object_id"]] for row in ratings]
+    assert 0.02 < sum(wait >= timedelta(hours=24) for wait in waits) / len(waits) < 0.06
+    late = [row for row in ratings if row["landed_at"]]
+    assert 0.005 < len(late) / len(ratings) < 0.015
+    assert all(row["landed_at"] - row["rated_at"] == timedelta(days=2) for row in late)
+
+    accounts = made.rows("account_events")
+    assert all(row["event_id"].startswith("synthetic/") for row in accounts)
+    kinds = [row["event_type"] for row in accounts]
+    assert kinds.count("opened") == 300
+    assert 3 <= kinds.count("closed") <= 20
+    assert 0 < kinds.count("reopened") < kinds.count("closed")
+    assert made.rows("decision_events") == made.rows("erasure_requests") == []
+
+
+def test_the_sample_is_the_same_every_time(made, tmp_path):
+    objects = made.folder / "objects.parquet"
+    made("sample", "--objects", str(objects))
+    before = {part: Path(part).read_bytes() for part in [*made.parts(), str(objects)]}
+    assert "nothing changed" in made("sample", "--objects", str(objects)).stdout
+    assert {part: Path(part).read_bytes() for part in [*made.parts(), str(objects)]} == before
+    other = Job(tmp_path / "other")
+    other("sample", "--objects", str(tmp_path / "other.parquet"))
+    assert (tmp_path / "other.parquet").read_bytes() == objects.read_bytes()
+
+
+def test_a_small_sample_is_part_of_the_whole(made):
+    small, whole = made.folder / "small.parquet", made.folder / "whole.parquet"
+    made("sample", "--reviews", "20", "--objects", str(small))
+    made("sample", "--objects", str(whole))
+    some, every = pq.read_table(small).to_pylist(), pq.read_table(whole).to_pylist()
+    assert len({row["customer_id"] for row in some}) == 20
+    assert len(some) == 60
+    assert all(row in every for row in some)
+
+
+def test_a_download_that_fails_says_what_to_check(tmp_path, monkeypatch):
+    class Done:
+        returncode, stderr = 1, "noise\nERROR: no such index"
+
+    monkeypatch.setattr(sample.subprocess, "run", lambda *_, **__: Done)
+    done = Job(tmp_path)("sample", "--objects", str(tmp_path / "objects.parquet"))
+    assert done.exit_code == 2
+    assert "ERROR: no such index; check the network and pip's index" in done.stderr
+    assert not (tmp_path / "objects.parquet").exists()
+
+
+def test_a_cached_archive_with_another_hash_is_not_used(tmp_path, monkeypatch):
+    cache = tmp_path / "sample" / "source"
+    cache.mkdir(parents=True)
+    (cache / "vaderSentiment-3.3.2.tar.gz").write_bytes(_archive(3))
+
+    class Done:
+        returncode, stderr = 1, "it was asked for again"
+
+    monkeypatch.setattr(sample.subprocess, "run", lambda *_, **__: Done)
+    done = Job(tmp_path)("sample", "--objects", str(tmp_path / "objects.parquet"))
+    assert "it was asked for again" in done.stderr

@@ -1,0 +1,101 @@
+"""The Python models are files for an engine, not modules of a package: load them by path."""
+
+import importlib.util
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pyarrow as pa
+
+MODELS = Path(__file__).parents[3] / "models" / "python"
+TRAINED_AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+QUEUE_SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("model_id", "classifier_id", "dataset_id", "task")),
+        *((name, pa.string()) for name in ("snapshot_id", "encoder_id", "encoder_fingerprint")),
+        *((name, pa.string()) for name in ("architecture", "positive_label", "trainer_version")),
+        ("classes", pa.list_(pa.string())),
+        *((name, pa.int64()) for name in ("hidden_units", "embedding_dim", "seed")),
+        *((name, pa.int64()) for name in ("train_count", "validation_count")),
+        *((name, pa.float64()) for name in ("weight_decay", "decision_threshold")),
+        ("blocked_by", pa.string()),
+        ("snapshot_as_of", pa.timestamp("us")),
+    ]
+)
+DOOR_SCHEMA = pa.schema(
+    [
+        ("snapshot_id", pa.string()),
+        ("object_id", pa.string()),
+        ("label", pa.string()),
+        ("encoder_fingerprint", pa.string()),
+        ("embedding", pa.list_(pa.float32())),
+    ]
+)
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"model_{name}", MODELS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def queue_row(architecture: str = "mlp", classes: int = 2, **changes) -> dict:
+    labels = [f"label_{position}" for position in range(classes)]
+    row = {
+        "model_id": f"{architecture}{classes}",
+        "classifier_id": f"tone_{architecture}",
+        "dataset_id": "reviews",
+        "task": "tone",
+        "snapshot_id": "snapshot",
+        "encoder_id": "encoder",
+        "encoder_fingerprint": "fingerprint",
+        "architecture": architecture,
+        "positive_label": labels[0] if classes == 2 else None,
+        "trainer_version": "1",
+        "classes": labels,
+        "hidden_units": 6 if architecture == "mlp" else None,
+        "embedding_dim": 5,
+        "seed": 3,
+        "train_count": 120,
+        "validation_count": 60,
+        "weight_decay": 0.1,
+        "decision_threshold": 0.5 if classes == 2 else None,
+        "blocked_by": None,
+        "snapshot_as_of": datetime(2026, 10, 1),
+    }
+    return row | changes
+
+
+def examples(
+    count: int,
+    classes: int,
+    seed: int,
+    snapshot_id: str = "snapshot",
+    encoder_fingerprint: str = "fingerprint",
+) -> pa.Table:
+    """Clouds that overlap, one a class, in inputs of different scale, one of them constant."""
+    random = np.random.default_rng(seed)
+    y = np.arange(count) % classes
+    x = random.normal(size=(count, 5)) + np.outer(y, [1.0, -1.0, 0.5, 0.0, 0.0])
+    x = x * [1.0, 20.0, 0.05, 1.0, 0.0] + [0.0, 100.0, 0.0, -3.0, 7.0]
+    rows = {
+        "snapshot_id": [snapshot_id] * count,
+        "object_id": [f"{seed}_{number:04d}" for number in range(count)],
+        "label": [f"label_{position}" for position in y],
+        "encoder_fingerprint": [encoder_fingerprint] * count,
+        "embedding": list(x.astype(np.float32)),
+    }
+    return pa.table(rows, schema=DOOR_SCHEMA)
+
+
+def matrix(table: pa.Table) -> np.ndarray:
+    return np.array(table["embedding"].to_pylist(), dtype=np.float64)
+
+
+def of_type(records: pa.Table, record_type: str) -> list[dict]:
+    return [row for row in records.to_pylist() if row["record_type"] == record_type]

@@ -1,0 +1,298 @@
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from python_models import QUEUE_SCHEMA, TRAINED_AT, examples, matrix, of_type, queue_row
+from scipy.special import log_softmax, softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.preprocessing import StandardScaler
+
+TRAIN_SEED, VALIDATION_SEED = 1, 2
+
+
+def logits_from_rows(records: pa.Table, x: np.ndarray) -> np.ndarray:
+    """The function as its rows say, written a second time."""
+    units = of_type(records, "unit")
+    values = x
+    for layer in range(1, max(unit["layer"] for unit in units) + 1):
+        rows = sorted((u for u in units if u["layer"] == layer), key=lambda u: u["unit"])
+        if layer > 1:
+            values = values * (values > 0)
+        values = np.array(
+            [[np.dot(u["weights"], v) + u["bias"] for u in rows] for v in values], dtype=float
+        )
+    return values
+
+
+def trained(trainer, row, train=None, validation=None):
+    classes = len(row["classes"])
+    train = examples(120, classes, TRAIN_SEED) if train is None else train
+    validation = examples(60, classes, VALIDATION_SEED) if validation is None else validation
+    counts = {"train_count": train.num_rows, "validation_count": validation.num_rows}
+    return trainer.train(row | counts, train, validation, TRAINED_AT)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4, 5])
+def test_linear_rows_are_the_sklearn_pipeline_with_its_temperature(trainer, classes):
+    row = queue_row("linear", classes)
+    records = trained(trainer, row)
+    train, fresh = examples(120, classes, TRAIN_SEED), examples(40, classes, 9)
+
+    scaler = StandardScaler().fit(matrix(train))
+    regression = LogisticRegression(C=1 / (120 * row["weight_decay"]), max_iter=2_000)
+    regression.fit(scaler.transform(matrix(train)), train["label"].to_pylist())
+    scores = regression.decision_function(scaler.transform(matrix(fresh)))
+    if classes == 2:
+        scores = np.column_stack([np.zeros(len(scores)), scores])
+
+    temperature = of_type(records, "model")[0]["temperature"]
+    assert abs(temperature - 1) > 1e-3, "a temperature of one would hide that it is not applied"
+    expected = softmax(scores / temperature, axis=1)
+    found = softmax(logits_from_rows(records, matrix(fresh)), axis=1)
+    assert np.abs(found - expected).max() < 1e-6
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4, 5])
+def test_mlp_rows_are_the_torch_net_with_its_scaling_and_temperature(trainer, classes, monkeypatch):
+    fits = []
+
+    def spy(*args):
+        fits.append(trainer.fit_mlp(*args))
+        return fits[-1]
+
+    monkeypatch.setitem(trainer.FITTERS, "mlp", spy)
+    records = trained(trainer, queue_row("mlp", classes))
+
+    (first, second), scaler = (
+        fits[0].layers,
+        StandardScaler().fit(matrix(examples(120, classes, TRAIN_SEED))),
+    )
+    net = torch.nn.Sequential(
+        torch.nn.Linear(5, 6), torch.nn.ReLU(), torch.nn.Linear(6, classes)
+    ).double()
+    with torch.no_grad():
+        for linear, (weights, bias) in ((net[0], first), (net[2], second)):
+            linear.weight.copy_(torch.from_numpy(weights))
+            linear.bias.copy_(torch.from_numpy(bias))
+        fresh = matrix(examples(40, classes, 9))
+        temperature = of_type(records, "model")[0]["temperature"]
+        assert abs(temperature - 1) > 1e-3
+        logits = net(torch.from_numpy(scaler.transform(fresh))) / temperature
+        expected = logits.softmax(dim=1).numpy()
+
+    assert np.abs(softmax(logits_from_rows(records, fresh), axis=1) - expected).max() < 1e-6
+
+
+def test_the_best_epoch_is_restored(trainer, monkeypatch):
+    monkeypatch.setattr(trainer, "LEARNING_RATE", 0.05)  # so that it overshoots and must go back
+    records = trained(trainer, queue_row("mlp"))
+    about, epochs = of_type(records, "model")[0], of_type(records, "epoch")
+
+    losses = [epoch["validation_loss"] for epoch in epochs]
+    assert [epoch["epoch"] for epoch in epochs if epoch["is_best"]] == [about["best_epoch"]]
+    assert losses[about["best_epoch"] - 1] == min(losses)
+    assert len(epochs) == about["best_epoch"] + trainer.PATIENCE
+
+    validation = examples(60, 2, VALIDATION_SEED)
+    logits = logits_from_rows(records, matrix(validation)) * about["temperature"]
+    y = [int(label[-1]) for label in validation["label"].to_pylist()]
+    own_loss = -log_softmax(logits, axis=1)[np.arange(60), y].mean()
+    assert own_loss == pytest.approx(min(losses), abs=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["linear", "mlp"])
+def test_no_other_temperature_fits_the_validation_split_better(trainer, architecture):
+    records = trained(trainer, queue_row(architecture, 3))
+    validation = examples(60, 3, VALIDATION_SEED)
+    logits, labels = logits_from_rows(records, matrix(validation)), validation["label"].to_pylist()
+
+    def loss(factor):
+        return log_loss(labels, softmax(logits * factor, axis=1))
+
+    assert loss(1.0) < min(loss(0.97), loss(1.03))
+
+
+def test_binary_linear_has_a_unit_of_zeros(trainer):
+    units = of_type(trained(trainer, queue_row("linear", 2)), "unit")
+    assert [unit["unit"] for unit in units] == [0, 1]
+    assert units[0]["bias"] == 0
+    assert units[0]["weights"] == [0] * 5
+    assert any(units[1]["weights"])
+
+
+@pytest.mark.parametrize("architecture", ["linear", "mlp"])
+def test_equal_inputs_give_equal_bytes(trainer, architecture):
+    row = queue_row(architecture, 3)
+    torch.manual_seed(98)
+    first = trained(trainer, row)
+    torch.manual_seed(99)  # what happened before in the process must not matter
+    assert trained(trainer, row).equals(first)
+    other = trained(trainer, row | {"seed": 4})
+    if architecture == "mlp":
+        assert not other["weights"].equals(first["weights"]), "the seed has no effect"
+
+
+@pytest.mark.parametrize("architecture", ["linear", "mlp"])
+def test_the_order_of_rows_does_not_matter(trainer, architecture):
+    train, validation = examples(120, 3, TRAIN_SEED), examples(60, 3, VALIDATION_SEED)
+    random = np.random.default_rng(0)
+    shuffled = [
+        part.take(pa.array(random.permutation(part.num_rows))) for part in (train, validation)
+    ]
+    row = queue_row(architecture, 3)
+    assert trained(trainer, row, *shuffled).equals(trained(trainer, row, train, validation))
+
+
+def test_training_leaves_threads_and_random_state_alone(trainer):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        state = torch.get_rng_state()
+        trained(trainer, queue_row("mlp"))
+        assert torch.get_num_threads() == 2
+        assert torch.equal(torch.get_rng_state(), state)
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("architecture", ["linear", "mlp"])
+@pytest.mark.parametrize("kept", [[], ["label_1"], ["label_1", "label_1", "never_trained"]])
+def test_a_validation_split_that_cannot_judge(trainer, architecture, kept, capsys):
+    validation = examples(len(kept), 2, VALIDATION_SEED)
+    validation = validation.set_column(2, "label", pa.array(kept, pa.string()))
+    records = trained(trainer, queue_row(architecture), validation=validation)
+
+    about, epochs = of_type(records, "model")[0], of_type(records, "epoch")
+    assert about["temperature"] == 1
+    assert len(epochs) == (trainer.FIXED_EPOCHS if architecture == "mlp" else 1)
+    assert about["best_epoch"] == len(epochs)
+    assert [epoch["validation_loss"] for epoch in epochs] == [None] * len(epochs)
+    assert "temperature 1" in capsys.readouterr().out
+
+
+def test_a_label_that_was_never_trained_is_set_aside(trainer):
+    validation = examples(60, 2, VALIDATION_SEED)
+    stranger = validation.slice(0, 1).set_column(2, "label", pa.array(["never_trained"]))
+    stranger = stranger.set_column(1, "object_id", pa.array(["0"]))
+    both = pa.concat_tables([validation, stranger])
+    row = queue_row("mlp")
+    with_it, without = trained(trainer, row, validation=both), trained(trainer, row)
+    assert with_it["weights"].equals(without["weights"])
+    assert of_type(with_it, "model")[0]["validation_count"] == 61
+
+
+def test_what_is_trained_or_blocked_is_left_out(trainer, capsys):
+    rows = [
+        queue_row(model_id="new"),
+        queue_row(model_id="held"),
+        queue_row(model_id="blocked", classifier_id="tone_of_one", blocked_by="one_class_only"),
+    ]
+    queue = pa.Table.from_pylist(rows, QUEUE_SCHEMA)
+    assert [row["model_id"] for row in trainer.models_to_train(queue, {"held"})] == ["new"]
+    out = capsys.readouterr().out
+    assert "tone_of_one is not trained: one_class_only" in out
+    assert out.count("\n") == 1
+
+
+def test_an_empty_queue_reads_no_example(trainer):
+    def read(*_):
+        raise AssertionError("examples were read")
+
+    wanted = trainer.models_to_train(QUEUE_SCHEMA.empty_table(), set())
+    records = trainer.train_all(wanted, read, TRAINED_AT)
+    assert records.num_rows == 0
+    assert records.schema == trainer.RECORD_SCHEMA
+
+
+def test_examples_are_read_once_for_all_their_models(trainer):
+    rows = [
+        queue_row("linear", model_id="a"),
+        queue_row("linear", model_id="b", snapshot_id="other"),
+        queue_row("linear", model_id="c"),
+    ]
+    reads = []
+
+    def read(*key):
+        reads.append(key)
+        return examples(120, 2, TRAIN_SEED), examples(60, 2, VALIDATION_SEED)
+
+    wanted = trainer.models_to_train(pa.Table.from_pylist(rows, QUEUE_SCHEMA), set())
+    records = trainer.train_all(wanted, read, TRAINED_AT)
+    assert reads == [("other", "fingerprint"), ("snapshot", "fingerprint")]
+    assert sorted(row["model_id"] for row in of_type(records, "model")) == ["a", "b", "c"]
+
+
+def test_records_carry_the_queue_and_fit_their_schema(trainer):
+    row = queue_row("mlp", 3)
+    records = trained(trainer, row)
+    assert records.schema == trainer.RECORD_SCHEMA
+    about = of_type(records, "model")[0]
+    copied = {name: value for name, value in row.items() if name in about}
+    assert {name: about[name] for name in copied} == copied
+    assert set(row) - set(copied) == {"blocked_by"}
+    assert about["trained_at"] == datetime(2026, 11, 1, 12)
+    assert torch.__version__ in about["runtime"]
+
+    units = of_type(records, "unit")
+    shape = [(unit["layer"], unit["unit"], len(unit["weights"])) for unit in units]
+    assert shape == [(1, n, 5) for n in range(6)] + [(2, n, 6) for n in range(3)]
+    assert all(unit["classes"] is None and unit["epoch"] is None for unit in units)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"trainer_version": "0"}, "trainer version '0'"),
+        ({"model_id": "twice"}, "model twice twice"),
+    ],
+)
+def test_a_queue_that_disagrees_is_refused(trainer, changes, message):
+    rows = [queue_row(model_id="twice"), queue_row(model_id="once") | changes]
+    with pytest.raises(ValueError, match=message):
+        trainer.models_to_train(pa.Table.from_pylist(rows, QUEUE_SCHEMA), set())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train_count": 119}, "counts 119 train examples, dataset_train has 120"),
+        ({"validation_count": 0}, "counts 0 validation examples"),
+        ({"embedding_dim": 4}, "vectors of length 5, the queue says 4"),
+        ({"classes": ["label_0"]}, "not the queue's classes"),
+        ({"classes": ["label_0", "label_1", "label_2"]}, "not the queue's classes"),
+        ({"architecture": "transformer"}, "unknown architecture"),
+    ],
+)
+def test_examples_that_are_not_what_the_queue_says_are_refused(trainer, changes, message):
+    with pytest.raises(ValueError, match=message):
+        trainer.train(
+            queue_row() | changes,
+            examples(120, 2, TRAIN_SEED),
+            examples(60, 2, VALIDATION_SEED),
+            TRAINED_AT,
+        )
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        ([[1.0, 2.0], None], "no vector"),
+        ([[1.0, 2.0], [1.0]], "different lengths"),
+        ([[1.0, 2.0], [1.0, float("nan")]], "not finite|NaN"),
+        ([[1.0, 2.0], [1.0, None]], "null"),
+    ],
+)
+def test_a_broken_vector_is_refused(trainer, vectors, message):
+    with pytest.raises(ValueError, match=message):
+        trainer.matrix_of(pa.array(vectors, pa.list_(pa.float32())))
+
+
+def test_vectors_are_not_copied(trainer):
+    vectors = pa.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], pa.list_(pa.float32()))
+    matrix_seen = trainer.matrix_of(vectors.slice(1))
+    assert matrix_seen.tolist() == [[3.0, 4.0], [5.0, 6.0]]
+    assert not matrix_seen.flags.owndata
+    assert np.shares_memory(matrix_seen, vectors.flatten().to_numpy())

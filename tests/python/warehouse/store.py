@@ -1,0 +1,142 @@
+"""A store of its own for a test: landing folder, DuckDB file, dbt's artefacts, and a project to build."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+REPOSITORY = Path(__file__).parents[3]
+BIN = Path(sys.executable).parent
+PROJECT_PARTS = ("dbt_project.yml", "selectors.yml", "models", "macros", "seeds", "tests")
+CONTENT_KEY = "a key of the tests, long enough"
+# a zone far from UTC: no build may depend on where the machine stands
+FOREIGN_ZONE = "Pacific/Kiritimati"
+
+
+@dataclass
+class Build:
+    """What one dbt command did."""
+
+    exit_code: int
+    output: str
+    statuses: dict[str, str]
+
+    def status(self, name: str) -> str:
+        """Return the status of the one node with this name."""
+        found = {s for node, s in self.statuses.items() if name in node.split(".")}
+        assert len(found) == 1, f"{name}: {found or 'no such node'}"
+        return found.pop()
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """The nodes that neither succeeded nor were skipped."""
+        good = ("success", "pass", "skipped", "no-op")
+        return {node: status for node, status in self.statuses.items() if status not in good}
+
+    def counts(self) -> Counter:
+        """How many nodes ended in each status."""
+        return Counter(self.statuses.values())
+
+
+class Store:
+    """One store below a folder; `project` is the repository unless the test edits a copy."""
+
+    def __init__(self, root: Path, project: Path = REPOSITORY) -> None:
+        self.root, self.project = root, project
+        self.landing, self.duckdb = root / "landing", root / "store.duckdb"
+        self.target = root / "target"
+        root.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / "profiles.yml.example", root / "profiles.yml")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that lead dbt and the encoder job here."""
+        return os.environ | {
+            "DBT_LOG_PATH": str(self.root / "logs"),
+            "DBT_PROFILES_DIR": str(self.root),
+            "DBT_PROJECT_DIR": str(self.project),
+            "DBT_TARGET_PATH": str(self.target),
+            "EMBEDDING_STORE_CONTENT_KEY": CONTENT_KEY,
+            "EMBEDDING_STORE_DUCKDB": str(self.duckdb),
+            "EMBEDDING_STORE_LANDING": str(self.landing),
+            "TZ": FOREIGN_ZONE,
+        }
+
+    def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess:
+        """Run a command of the virtual environment to its end."""
+        return subprocess.run(
+            [BIN / command, *map(str, arguments)],
+            env=self.environment,
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+        )
+
+    def encode(self, source: Path) -> subprocess.CompletedProcess:
+        """Run the encoder job over a manifest."""
+        return self.run("encoder-job", "run", "--source", source)
+
+    def dbt(self, *arguments: str) -> Build:
+        """Run dbt; its results are those of this run, never of an earlier one."""
+        results = self.target / "run_results.json"
+        results.unlink(missing_ok=True)
+        done = self.run("dbt", "--no-use-colors", *arguments)
+        nodes = json.loads(results.read_text())["results"] if results.exists() else []
+        statuses = {node["unique_id"]: node["status"] for node in nodes}
+        return Build(done.returncode, done.stdout + done.stderr, statuses)
+
+    def build(self, *arguments: str) -> Build:
+        """Run `dbt build` as a schedule would."""
+        return self.dbt("build", "--selector", "nightly", *arguments)
+
+    def query(self, sql: str) -> list[tuple]:
+        """Return the rows of a query."""
+        with duckdb.connect(str(self.duckdb), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def execute(self, sql: str) -> None:
+        """Change the store by hand, as nobody should."""
+        with duckdb.connect(str(self.duckdb)) as connection:
+            connection.execute(sql)
+
+    def columns(self) -> dict[tuple[str, str], str]:
+        """Return the type of every column, by table and name."""
+        rows = self.query("""
+            select table_schema || '.' || table_name, column_name, data_type
+            from information_schema.columns
+            where table_schema in ('restricted', 'ledger', 'internal', 'published')
+        """)
+        return {(table, column): data_type for table, column, data_type in rows}
+
+    def contents(self, table: str) -> list[tuple]:
+        """Return every row of a table, in an order of their own."""
+        return self.query(f"select * from {table} order by all")
+
+    def copy(self, root: Path) -> "Store":
+        """Return a copy to be spoilt, with the same project."""
+        other = Store(root, self.project)
+        for place in ("landing", "store.duckdb"):
+            source = self.root / place
+            if source.is_dir():
+                shutil.copytree(source, root / place)
+            elif source.exists():
+                shutil.copy(source, root / place)
+        return other
+
+    def edit_project(self) -> Path:
+        """Give this store a copy of the project to edit, and return its folder."""
+        self.project = self.root / "project"
+        self.project.mkdir()
+        for part in PROJECT_PARTS:
+            source = REPOSITORY / part
+            if source.is_dir():
+                shutil.copytree(source, self.project / part)
+            else:
+                shutil.copy(source, self.project / part)
+        return self.project

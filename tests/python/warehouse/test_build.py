@@ -1,0 +1,457 @@
+"""What a build promises: it adds and never changes, repeats nothing, and stops where it must."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from store import Build, Store
+
+LEDGER = (
+    "ledger.dataset_headers",
+    "ledger.dataset_snapshots",
+    "ledger.training_records",
+    "ledger.evaluation_scores",
+    "ledger.prediction_scores",
+)
+MARKER = "xyzzy4711plugh"
+
+
+def ledger_of(store: Store) -> dict[str, list[tuple]]:
+    return {table: store.contents(table) for table in LEDGER}
+
+
+def land(store: Store, table: str, rows: list[dict], name: str = "by_hand") -> Path:
+    """Write rows beside those of the job, typed by the columns that are given."""
+    path = store.landing / table / f"{name}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def edit_seed(project: Path, seed: str, key: str, **values: str) -> None:
+    """Change columns of the rows of a registry whose first column is `key`."""
+    path = project / "seeds" / f"{seed}.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    edited = [row | values if next(iter(row.values())) == key else row for row in rows]
+    assert edited != rows
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(edited)
+
+
+def test_the_first_build_passes_everything(first_build: tuple[Store, Build]):
+    store, build = first_build
+    assert build.exit_code == 0, build.output[-4000:]
+    assert not build.failed
+    assert build.counts()["pass"] > 400
+    for table in (*LEDGER, "published.predictions", "published.classifier_metrics"):
+        assert store.query(f"select count(*) from {table}")[0][0] > 0, table
+
+
+def test_a_second_build_trains_scores_and_changes_nothing(spoilt: Store):
+    before = ledger_of(spoilt), spoilt.contents("published.predictions")
+    build = spoilt.build()
+    assert build.exit_code == 0, build.output[-4000:]
+    assert "training_records: nothing to train" in build.output
+    assert "prediction_scores: nothing to score" in build.output
+    assert (ledger_of(spoilt), spoilt.contents("published.predictions")) == before
+
+
+def test_a_full_refresh_changes_no_row_of_the_ledger(spoilt: Store):
+    before = ledger_of(spoilt)
+    build = spoilt.build("--full-refresh")
+    assert build.exit_code == 0, build.output[-4000:]
+    assert ledger_of(spoilt) == before
+
+
+@pytest.mark.parametrize("how", ["--empty", "an empty landing folder"])
+def test_without_rows_every_table_is_empty_and_typed(
+    how: str, built: Store, landed: Store, tmp_path: Path
+):
+    store = Store(tmp_path / "store")
+    if how == "--empty":
+        shutil.copytree(landed.landing, store.landing)
+        build = store.build("--empty")
+    else:
+        manifest = tmp_path / "nothing.csv"
+        manifest.write_text("object_id,customer_id,object_created_at,source_reference,content\n")
+        assert store.encode(manifest).returncode == 0
+        build = store.build()
+    assert build.exit_code == 0, build.output[-4000:]
+    assert not build.failed
+    assert store.columns() == built.columns()
+    for table in {table for table, _ in store.columns()}:
+        schema, name = table.split(".")
+        is_registry = (
+            built.project / "seeds" / f"{name}.csv"
+        ).exists() or name == "dataset_encoders"
+        if schema != "internal" or not is_registry:
+            assert store.contents(table) == [], table
+
+
+def test_a_tampered_snapshot_row_fails_the_build(spoilt: Store):
+    spoilt.execute("""
+        update ledger.dataset_snapshots set label = 'other'
+        where rowid = (select min(rowid) from ledger.dataset_snapshots where label = 'negative')
+    """)
+    build = spoilt.build()
+    assert build.exit_code == 1
+    assert build.status("assert_snapshots_are_unchanged") == "fail"
+    assert build.status("training_queue") == "skipped"
+
+
+def test_a_build_killed_between_header_and_rows_is_completed_by_the_next(spoilt: Store):
+    before = ledger_of(spoilt)
+    spoilt.execute("delete from ledger.dataset_snapshots")
+    build = spoilt.build()
+    assert build.exit_code == 0, build.output[-4000:]
+    assert ledger_of(spoilt) == before
+
+
+def test_a_changed_rule_makes_a_new_snapshot_and_keeps_the_old(spoilt: Store):
+    project = spoilt.edit_project()
+    edit_seed(project, "datasets", "negative_review", window_months="1")
+    # other shares move customers: no old model may be examined on those that it learned from
+    edit_seed(project, "datasets", "review_tone", split_policy="mostly_test")
+    policies = project / "seeds" / "split_policies.csv"
+    shares = "mostly_test,test,0,600\nmostly_test,validation,600,700\nmostly_test,train,700,1000\n"
+    policies.write_text(policies.read_text() + shares)
+    before = ledger_of(spoilt)
+    build = spoilt.build()
+    assert build.exit_code == 0, build.output[-4000:]
+    after = ledger_of(spoilt)
+    for table in LEDGER:
+        assert set(map(str, before[table])) <= set(map(str, after[table])), table
+    counts = spoilt.query("""
+        select is_current, example_count from published.dataset_summaries
+        where dataset_id = 'negative_review' order by is_current
+    """)
+    assert [is_current for is_current, _ in counts] == [False, True]
+    assert counts[1][1] < counts[0][1]
+    assert "training_records: trained negative_review_mlp" in build.output
+    elsewhere = """
+        select count(*) from ledger.evaluation_scores
+        inner join internal.classifier_models using (model_id)
+        where dataset_id = 'review_tone' and split = 'test' and evaluation_snapshot_id <> snapshot_id
+    """
+    assert spoilt.query(elsewhere)[0][0] > 0
+    assert build.status("assert_no_model_is_judged_on_what_it_learned") == "pass"
+
+
+def test_another_moment_is_another_snapshot_and_the_newest_stays_current(spoilt: Store):
+    build = spoilt.build("--vars", "as_of: 2026-09-07")
+    assert build.exit_code == 0, build.output[-4000:]
+    rows = spoilt.query(
+        "select as_of::date::text, is_current from published.dataset_summaries where task = 'review_tone' order by 1"
+    )
+    assert rows == [("2026-09-07", False), ("2026-10-05", True)]
+
+
+def test_a_moment_that_is_none_is_refused(spoilt: Store):
+    compiled = spoilt.dbt("compile", "--select", "dataset_calendar", "--vars", "as_of: yesterday")
+    assert compiled.exit_code != 0
+    assert "as_of: 'yesterday' is no UTC moment; write 2026-10-01" in compiled.output
+
+
+def test_the_freshness_of_every_source_can_be_asked(spoilt: Store):
+    spoilt.dbt("source", "freshness")
+    sources = json.loads((spoilt.target / "sources.json").read_text())["results"]
+    # those without a threshold are not asked
+    assert len(sources) == 5
+    assert {source["status"] for source in sources} <= {"pass", "warn"}
+
+
+def test_vectors_under_a_wrong_fingerprint_stop_the_build_before_they_are_loaded(
+    landed: Store, tmp_path: Path
+):
+    store = landed.copy(tmp_path / "store")
+    part = next(
+        p
+        for p in (store.landing / "embedding_events").glob("**/*.parquet")
+        if p.name != "empty.parquet"
+    )
+    events = pq.read_table(part).slice(0, 3)
+    position = events.column_names.index("encoder_fingerprint")
+    forged = events.set_column(position, "encoder_fingerprint", pa.array(["0" * 32] * len(events)))
+    by_hand = store.landing / "embedding_events" / "by_hand.parquet"
+    pq.write_table(forged, by_hand)
+
+    build = store.build()
+    assert build.exit_code == 1
+    assert build.status("source_landing_embedding_events_registered_encoder") in ("fail", "error")
+    for model in ("stg_embedding_events", "dataset_train", "training_records", "prediction_scores"):
+        assert build.status(model) == "skipped", model
+    assert "0" * 32 in build.output
+    assert "encoder-job register" in build.output
+
+    by_hand.unlink()
+    build = store.build()
+    assert build.exit_code == 0, build.output[-4000:]
+    assert build.status("training_records") == "success"
+
+
+def test_faulty_rows_are_rejected_and_the_others_arrive(spoilt: Store):
+    (object_id,) = spoilt.query("select min(object_id) from restricted.stg_objects")[0]
+    moment = "2026-09-01T00:00:00"
+    land(spoilt, "rating_events", [
+        {"event_id": "no_number", "object_id": object_id, "rating": float("nan"), "rated_at": moment},
+        {"event_id": "a_good_one", "object_id": object_id, "rating": 1.0, "rated_at": moment},
+    ])  # fmt: skip
+    land(spoilt, "decision_events", [
+        {"event_id": "odd", "object_id": object_id, "task": "review_tone", "label": "odd", "decided_at": moment},
+        {"event_id": "fine", "object_id": object_id, "task": "review_tone", "label": "neutral", "decided_at": moment},
+    ])  # fmt: skip
+    build = spoilt.dbt("build", "--select", "+rejected_events")
+    assert build.exit_code == 0, build.output[-4000:]
+    rejected = spoilt.query(
+        "select record_id, rejection_reason from internal.rejected_events order by all"
+    )
+    assert rejected == [("no_number", "rating_is_not_a_number"), ("odd", "unknown_label")]
+    assert spoilt.query(
+        "select count(*) from internal.stg_rating_events where event_id = 'a_good_one'"
+    ) == [(1,)]
+    assert spoilt.query("select label, selected_by from internal.stg_decision_events") == [
+        ("neutral", "organic")
+    ]
+
+
+def test_a_conflicting_row_is_rejected_and_the_first_stays(spoilt: Store):
+    event_id, rating = spoilt.query(
+        "select event_id, rating from internal.stg_rating_events order by 1 limit 1"
+    )[0]
+    land(spoilt, "rating_events", [
+        {"event_id": event_id, "object_id": "another", "rating": 4.0, "rated_at": "2026-12-01T00:00:00"},
+    ])  # fmt: skip
+    build = spoilt.dbt("build", "--select", "+rejected_events")
+    assert build.exit_code == 0, build.output[-4000:]
+    assert spoilt.query("select record_id, rejection_reason from internal.rejected_events") == [
+        (event_id, "conflicts_with_first_known_row")
+    ]
+    assert spoilt.query(
+        f"select rating from internal.stg_rating_events where event_id = '{event_id}'"
+    ) == [(rating,)]
+
+
+def test_a_classifier_of_an_unknown_encoder_is_named(spoilt: Store):
+    edit_seed(spoilt.edit_project(), "classifiers", "review_tone_mlp", encoder_id="nobody")
+    build = spoilt.build()
+    assert build.exit_code == 1
+    assert (
+        "classifiers.csv: encoder_id of review_tone_mlp names nobody, which encoders.csv does not hold"
+        in build.output
+    )
+    assert build.status("training_records") == "skipped"
+
+
+def test_a_broken_landing_file_is_named(spoilt: Store):
+    broken = spoilt.landing / "rating_events" / "broken.parquet"
+    broken.write_bytes(b"PAR1 and no more")
+    build = spoilt.dbt("build", "--select", "base_rating_events+1")
+    assert build.exit_code == 1
+    assert str(broken) in build.output
+    broken.unlink()
+    assert spoilt.dbt("build", "--select", "base_rating_events+1").exit_code == 0
+
+
+def manifest_of(path: Path, rows: list[tuple[str, str, str, str]]) -> Path:
+    """Write a CSV manifest of (object_id, customer_id, object_created_at, content)."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            [
+                "object_id",
+                "customer_id",
+                "object_created_at",
+                "content",
+                "source_reference",
+                "spare",
+            ]
+        )
+        writer.writerows(
+            [*row, f"tickets://{row[0]}", "unknown columns are ignored"] for row in rows
+        )
+    return path
+
+
+@pytest.fixture(scope="module")
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, str]:
+    """A store built from somebody's own manifest and events, and all that was printed on the way.
+
+    Every text holds MARKER. The events' files have no optional column.
+    """
+    root = tmp_path_factory.mktemp("own")
+    store = Store(root / "store")
+    texts = [
+        f"{adjective} {thing} {MARKER}"
+        for adjective in ("awful", "useless", "lovely", "great")
+        for thing in ("camera", "phone", "lens", "case", "strap")
+    ]
+    objects = [
+        (f"t{n}", f"c{n % 12}", "2026-10-01T08:00:00", f"{text} {n}")
+        for n, text in enumerate(texts * 3)
+    ]
+    # the newest object brings the calendar past the labels' horizon
+    objects.append(("newest", "c0", "2026-10-06T08:00:00", f"one more {MARKER}"))
+    printed = []
+    for part, name in ((objects[:30], "first.csv"), (objects[30:], "second.csv")):
+        encoded = store.encode(manifest_of(root / name, part))
+        assert encoded.returncode == 0, encoded.stdout + encoded.stderr
+        printed += [encoded.stdout, encoded.stderr]
+    broken = store.encode(manifest_of(root / "broken.csv", [("bad", "c1", "yesterday", MARKER)]))
+    assert broken.returncode == 3
+    land(store, "account_events", [
+        {"event_id": f"a{n}", "customer_id": f"c{n}", "event_type": "opened", "occurred_at": "2026-01-01T00:00:00"}
+        for n in range(12)
+    ])  # fmt: skip
+    land(store, "rating_events", [
+        {"event_id": f"r{n}-{k}", "object_id": f"t{n}", "rating": -2 if n % 20 < 10 else 2, "rated_at": "2026-10-01T09:00:00"}
+        for n in range(60) for k in range(10)
+    ])  # fmt: skip
+    build = store.build()
+    assert build.exit_code == 0, build.output[-4000:]
+    return store, "".join([*printed, broken.stdout, broken.stderr, build.output])
+
+
+def test_somebodys_own_data_needs_no_edit_of_any_file(own_store: tuple[Store, str]):
+    store, _ = own_store
+    assert store.query("select count(*) from published.predictions") == [(61 * 4,)]
+    counts = store.query("select candidate_count, example_count from published.dataset_summaries")
+    assert counts == [(60, 60)] * 2
+
+
+def test_no_word_of_a_text_leaves_its_source(own_store: tuple[Store, str]):
+    store, printed = own_store
+    assert MARKER not in printed
+    files = [path for path in store.root.rglob("*") if path.is_file()]
+    assert len(files) > 100
+    for path in files:
+        assert MARKER.encode() not in path.read_bytes(), path
+    # compressed files hide a text from a search of their bytes
+    for part in store.landing.rglob("*.parquet"):
+        assert MARKER not in str(pq.read_table(part).to_pylist()), part
+    for table in {table for table, _ in store.columns()}:
+        assert MARKER not in str(store.contents(table)), table
+
+
+def test_a_new_week_adds_a_snapshot_new_models_and_scores_of_what_is_new(
+    own_store: tuple[Store, str], tmp_path: Path
+):
+    store = own_store[0].copy(tmp_path / "store")
+    before = ledger_of(store), store.contents("published.predictions")
+    next_week = [("later", "c1", "2026-10-13T08:00:00", "a camera of the next week")]
+    assert store.encode(manifest_of(tmp_path / "next.csv", next_week)).returncode == 0
+    build = store.build()
+    assert build.exit_code == 0, build.output[-4000:]
+    assert store.query(
+        "select count(*), count(*) filter (is_current) from published.dataset_summaries"
+    ) == [(4, 2)]
+    assert store.query("select count(*) from internal.classifier_models") == [(8,)]
+    # the new champion scores what is new and leaves the rest to the old one
+    assert store.query("select count(*) from published.predictions") == [(61 * 4 + 4,)]
+    for table, rows in before[0].items():
+        assert set(map(str, rows)) <= set(map(str, store.contents(table))), table
+    assert set(map(str, before[1])) <= set(map(str, store.contents("published.predictions")))
+
+    build = store.build("--vars", "rescore_from: 2026-01-01")  # to YAML a date
+    assert build.exit_code == 0, build.output[-4000:]
+    assert store.query("select count(*) from published.predictions") == [(61 * 4 + 62 * 4,)]
+    assert store.query("""
+        select count(*), count(distinct model_id) from published.latest_predictions
+        where classifier_id = 'review_tone_mlp'
+    """) == [(62, 1)]
+
+
+def test_a_session_in_another_zone_stops_the_build_before_anything_is_read(spoilt: Store):
+    profiles = spoilt.root / "profiles.yml"
+    profiles.write_text(profiles.read_text().replace("TimeZone: UTC", "TimeZone: Asia/Tokyo"))
+    before = ledger_of(spoilt)
+    build = spoilt.build()
+    assert build.exit_code != 0
+    assert "profiles.yml: the session runs in Asia/Tokyo" in build.output
+    assert not [status for status in build.statuses.values() if status == "success"]
+    assert ledger_of(spoilt) == before
+
+
+def test_another_salt_or_other_shares_stop_the_build(spoilt: Store):
+    before = ledger_of(spoilt)
+    build = spoilt.build("--vars", "split_salt: another")
+    assert build.exit_code == 1
+    assert "this store was begun with split/1 and the build asks for another" in build.output
+    assert build.status("dataset_snapshots") == "skipped"
+
+    policies = spoilt.edit_project() / "seeds" / "split_policies.csv"
+    policies.write_text(policies.read_text().replace("700", "600"))
+    build = spoilt.build()
+    assert build.exit_code == 1
+    assert "split_policies.csv: by_customer_70_15_15 was train 0-700" in build.output
+    assert ledger_of(spoilt) == before
+
+
+def test_a_pending_erasure_stops_what_would_use_the_data(spoilt: Store):
+    land(spoilt, "erasure_requests", [
+        {"event_id": "e", "scope": "customer", "subject_id": "reviewer-1", "requested_at": "2026-10-01T00:00:00"},
+    ])  # fmt: skip
+    build = spoilt.build()
+    assert build.exit_code == 1
+    assert "this version cannot erase yet" in build.output
+    for model in ("observed_objects", "dataset_headers", "training_records", "prediction_scores"):
+        assert build.status(model) == "skipped", model
+
+
+def test_vectors_that_are_missing_or_broken_train_nothing(landed: Store, tmp_path: Path):
+    store = landed.copy(tmp_path / "store")
+    folder = store.landing / "embedding_events"
+    parts = [path for path in folder.glob("**/*.parquet") if path.name != "empty.parquet"]
+    events = pa.concat_tables([pq.read_table(part) for part in parts])
+    for part in parts:
+        part.unlink()
+    few = events.slice(0, 100).to_pylist()
+    few[0]["embedding"][3] = None
+    few[1]["embedding"] = few[1]["embedding"][:7]
+    few.append(few[2] | {"event_id": "the same vector under another id"})
+    pq.write_table(pa.Table.from_pylist(few, schema=events.schema), folder / "few.parquet")
+    build = store.build()
+    assert build.exit_code == 1
+    assert "accepted_range_dataset_coverage" in str(build.failed)
+    assert build.status("training_queue") == "skipped"
+    assert store.query("select count(*) from restricted.stg_embedding_events") == [(98,)]
+    rejected = store.query("select rejection_reason from internal.rejected_events order by 1")
+    assert rejected == [("conflicts_with_first_known_row",), ("not_finite",), ("wrong_dimension",)]
+
+
+def test_a_change_that_is_taken_back_brings_the_old_model_back(spoilt: Store):
+    champions = "select classifier_id, model_id from internal.champions order by 1"
+    before = spoilt.query(champions)
+    project = spoilt.edit_project()
+    edit_seed(project, "classifiers", "review_tone_mlp", hidden_units="8", state="shadow")
+    build = spoilt.build()
+    assert build.exit_code == 0, build.output[-4000:]
+    assert spoilt.query(champions) != before
+    states = "select distinct deployment_state from {} where classifier_id = 'review_tone_mlp'"
+    assert spoilt.query(states.format("published.latest_predictions")) == [("shadow",)]
+    assert spoilt.query(states.format("published.predictions")) == [("live",)]
+    edit_seed(project, "classifiers", "review_tone_mlp", hidden_units="128", state="live")
+    build = spoilt.build()
+    assert build.exit_code == 0, build.output[-4000:]
+    assert "nothing to train" in build.output
+    assert spoilt.query(champions) == before
+
+
+def test_a_delivery_that_is_repeated_later_is_no_conflict(spoilt: Store):
+    rows = spoilt.query(
+        "select event_id, object_id, rating, rated_at from internal.stg_rating_events limit 50"
+    )
+    names = ("event_id", "object_id", "rating", "rated_at")
+    again = [
+        dict(zip(names, row, strict=True)) | {"landed_at": "2026-11-20T00:00:00"} for row in rows
+    ]
+    land(spoilt, "rating_events", again)
+    build = spoilt.dbt("build", "--select", "+rejected_events")
+    assert build.exit_code == 0, build.output[-4000:]
+    assert spoilt.contents("internal.rejected_events") == []

@@ -1,0 +1,104 @@
+"""Promises about the graph that are kept by what dbt has parsed."""
+
+import json
+import re
+
+import pytest
+from store import REPOSITORY, Store
+
+
+@pytest.fixture(scope="module")
+def manifest(built: Store) -> dict:
+    return json.loads((built.target / "manifest.json").read_text())
+
+
+def upstream(manifest: dict, name: str) -> set[str]:
+    """Return the names of every model that a model reads, directly or not."""
+    node = f"model.embedding_store.{name}"
+    parents, todo = set(), [node]
+    while todo:
+        for parent in manifest["parent_map"].get(todo.pop(), ()):
+            if parent not in parents:
+                parents.add(parent)
+                todo.append(parent)
+    return {parent.split(".")[2] for parent in parents if parent.startswith("model.")}
+
+
+@pytest.mark.parametrize("model", ["training_queue", "training_records"])
+def test_the_trainer_never_reads_the_test_door(manifest: dict, model: str):
+    assert "dataset_test" not in upstream(manifest, model)
+    direct = {
+        node.split(".")[2] for node in manifest["parent_map"][f"model.embedding_store.{model}"]
+    }
+    # past the doors there would be another way to the test rows
+    assert "dataset_snapshots" not in direct
+    assert "dataset_examples" not in direct
+    assert "dataset_train" in upstream(manifest, model)
+
+
+def test_what_is_published_shows_no_vector_mac_customer_or_source(manifest: dict):
+    secret = {"embedding", "content_mac", "customer_id", "split_group_id", "source_reference"}
+    published = [n for n in manifest["nodes"].values() if n.get("schema") == "published"]
+    assert len(published) >= 7
+    for node in published:
+        assert not secret & set(node["columns"]), node["name"]
+        assert node["config"]["contract"]["enforced"], node["name"]
+        assert node["config"]["access"] == "public", node["name"]
+
+
+def test_the_ledger_is_never_refreshed(manifest: dict):
+    ledger = [n for n in manifest["nodes"].values() if n.get("schema") == "ledger"]
+    assert len(ledger) == 5
+    for node in ledger:
+        assert node["config"]["materialized"] == "incremental", node["name"]
+        assert node["config"]["full_refresh"] is False, node["name"]
+        assert node["config"]["on_schema_change"] == "fail", node["name"]
+
+
+def test_vectors_macs_and_sources_live_in_the_restricted_schema(manifest: dict):
+    secret = {"embedding", "content_mac", "source_reference"}
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "model" and secret & set(node["columns"]):
+            assert node["schema"] == "restricted", node["name"]
+
+
+def test_every_macro_is_documented_with_its_arguments(manifest: dict):
+    macros = [
+        m for m in manifest["macros"].values()
+        if m["package_name"] == "embedding_store" and "__" not in m["name"] and not m["name"].startswith("test_")
+    ]  # fmt: skip
+    assert len(macros) > 20
+    for macro in macros:
+        assert macro["description"], macro["name"]
+        assert macro["original_file_path"] == f"macros/{macro['name']}.sql"
+        for argument in macro["arguments"]:
+            assert argument["description"], (macro["name"], argument["name"])
+
+
+def test_the_readmes_query_leads_from_a_prediction_to_its_source(built: Store):
+    readme = (REPOSITORY / "README.md").read_text()
+    (query,) = re.findall(r"```sql\n(.*?);\n```", readme, re.DOTALL)
+    (prediction_id,) = built.query("""
+        select min(prediction_id) from published.predictions where training_split = 'test'
+    """)[0]
+    asked = re.sub(r"prediction_id = '\w+'", f"prediction_id = '{prediction_id}'", query)
+    rows = built.query(asked)
+    assert len(rows) == 1
+    assert rows[0][0] == prediction_id
+    assert None not in rows[0]
+
+
+def test_every_column_is_documented_with_its_type(manifest: dict, built: Store):
+    types = {"string": "VARCHAR", "int64": "BIGINT", "decimal(29, 0)": "DECIMAL(29,0)"}
+    found = built.columns()
+    for node in manifest["nodes"].values():
+        if node["resource_type"] not in ("model", "seed"):
+            continue
+        documented = {
+            name: types.get(column["data_type"], column["data_type"].upper()).replace(
+                "STRING", "VARCHAR"
+            )
+            for name, column in node["columns"].items()
+        }
+        table = f"{node['schema']}.{node['name']}"
+        assert documented == {n: t for (owner, n), t in found.items() if owner == table}, table
