@@ -1,0 +1,86 @@
+"""Print what a build left in the DuckDB store: data, quality, predictions, cost."""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import duckdb
+
+STORE = os.environ.get("EMBEDDING_STORE_DUCKDB", "embedding_store.duckdb")
+RUN_RESULTS = Path(os.environ.get("DBT_TARGET_PATH", "target")) / "run_results.json"
+SLOWEST = 10
+
+DATASETS = """
+    select dataset_id, as_of, candidate_count as candidates, example_count as examples,
+           train_count as train, validation_count as validation, test_count as test, label_counts
+    from published.dataset_summaries where is_current order by dataset_id
+"""
+QUALITY = """
+    pivot (
+        select metrics.classifier_id, round(summaries.majority_share, 3) as majority_rule,
+               metrics.metric, round(metrics.value, 3) as value
+        from published.classifier_metrics as metrics
+        inner join published.dataset_summaries as summaries
+            on metrics.evaluation_snapshot_id = summaries.snapshot_id and summaries.is_current
+        inner join internal.champions as champions on metrics.model_id = champions.model_id
+        where metrics.split = 'test'
+    )
+    on metric in ('roc_auc', 'pr_auc', 'macro_f1', 'accuracy', 'ece') using first(value)
+    group by classifier_id, majority_rule order by classifier_id
+"""
+PREDICTIONS = """
+    select classifier_id, deployment_state, count(*) as objects,
+           count(*) filter (training_split is null) as not_in_training_snapshot
+    from published.latest_predictions group by all order by classifier_id
+"""
+SECTIONS = {
+    "Datasets (published.dataset_summaries)": DATASETS,
+    "How good the models are on new customers (published.classifier_metrics)": QUALITY,
+    "Where the predictions are (published.latest_predictions)": PREDICTIONS,
+}
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Return rows as aligned text, under their header."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells)
+    return "\n".join(f"  {line.rstrip()}" for line in lines)
+
+
+def steps(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, object, str]]:
+    """Return the slowest models of the last dbt run: name, rows now, seconds."""
+    results = json.loads(RUN_RESULTS.read_text())["results"]
+    models = [result for result in results if result["unique_id"].startswith("model.")]
+    models.sort(key=lambda result: -result["execution_time"])
+    return [
+        (
+            result["relation_name"].split(".", 1)[1].replace('"', ""),
+            connection.execute(f"select count(*) from {result['relation_name']}").fetchone()[0],  # noqa: S608
+            f"{result['execution_time']:.2f}",
+        )
+        for result in models[:SLOWEST]
+    ]
+
+
+def main() -> None:
+    """Print the report."""
+    with duckdb.connect(STORE, read_only=True) as connection:
+        for title, query in SECTIONS.items():
+            result = connection.execute(query)
+            header = [column[0] for column in result.description]
+            print(f"\n{title}\n{table(header, result.fetchall())}")
+        results = json.loads(RUN_RESULTS.read_text())
+        print(
+            f"\nThe {SLOWEST} slowest of dbt's steps, {results['elapsed_time']:.0f} seconds in all"
+        )
+        print(table(("table", "rows", "seconds"), steps(connection)))
+    print(f"\nEverything is in {STORE}. Ask it, for example with DuckDB's own client:")
+    print(
+        "  select * from published.latest_predictions where predicted_label = 'negative' limit 5;"
+    )
+
+
+if __name__ == "__main__":
+    main()
