@@ -1,5 +1,5 @@
-{# The model that answers for each classifier in use: for now the one that the registry and the current snapshot call for, and while
-   that one cannot be trained the newest. #}
+{# The model that answers for each classifier in use: the one that the registry and the current snapshot call for, and while
+   that one cannot be trained, the newest. #}
 with classifiers as (
     select * from {{ ref('classifiers') }}
     where state in ('live', 'shadow')
