@@ -109,7 +109,8 @@ class ScratchProject:
             "embedding_store:\n"
             "  target: duckdb\n"
             "  outputs:\n"
-            f"    duckdb: {{type: duckdb, path: '{self.store}', schema: internal, threads: 2}}\n"
+            f"    duckdb: {{type: duckdb, path: '{self.store}', schema: internal, threads: 2, "
+            "settings: {TimeZone: UTC}}\n"
         )
 
     def connect(self) -> duckdb.DuckDBPyConnection:

@@ -118,9 +118,9 @@ def test_a_changed_rule_makes_a_new_snapshot_and_keeps_the_old(spoilt: Store):
     project = spoilt.edit_project()
     edit_seed(project, "datasets", "negative_review", window_months="1")
     # other shares move customers: no old model may be examined on those that it learned from
-    edit_seed(project, "datasets", "review_tone", split_policy="mostly_test")
+    edit_seed(project, "datasets", "review_tone", split_policy="half_test")
     policies = project / "seeds" / "split_policies.csv"
-    shares = "mostly_test,test,0,600\nmostly_test,validation,600,700\nmostly_test,train,700,1000\n"
+    shares = "half_test,train,0,400\nhalf_test,validation,400,500\nhalf_test,test,500,1000\n"
     policies.write_text(policies.read_text() + shares)
     before = ledger_of(spoilt)
     build = spoilt.build()
@@ -339,32 +339,46 @@ def test_no_word_of_a_text_leaves_its_source(own_store: tuple[Store, str]):
         assert MARKER not in str(store.contents(table)), table
 
 
-def test_a_new_week_adds_a_snapshot_new_models_and_scores_of_what_is_new(
+def test_a_new_week_adds_a_snapshot_and_trains_only_on_new_examples(
     own_store: tuple[Store, str], tmp_path: Path
 ):
     store = own_store[0].copy(tmp_path / "store")
     before = ledger_of(store), store.contents("published.predictions")
-    next_week = [("later", "c1", "2026-10-13T08:00:00", "a camera of the next week")]
-    assert store.encode(manifest_of(tmp_path / "next.csv", next_week)).returncode == 0
-    build = store.build()
-    assert build.exit_code == 0, build.output[-4000:]
+
+    def build_with(object_id: str, created_at: str, *arguments: str) -> Build:
+        row = (object_id, "c1", created_at, "a camera of another week")
+        assert store.encode(manifest_of(tmp_path / f"{object_id}.csv", [row])).returncode == 0
+        build = store.build(*arguments)
+        assert build.exit_code == 0, build.output[-4000:]
+        return build
+
+    # the second week's snapshot holds the examples of the first: its models are there already
+    build = build_with("second", "2026-10-13T08:00:00")
     assert store.query(
         "select count(*), count(*) filter (is_current) from published.dataset_summaries"
     ) == [(4, 2)]
+    assert "nothing to train" in build.output
+    assert store.query("select count(*) from published.predictions") == [(62 * 4,)]
+
+    # the third week's has one more: the new champion scores what is new, the rest is the old one's
+    land(store, "rating_events", [
+        {"event_id": f"late-{k}", "object_id": "newest", "rating": -2, "rated_at": "2026-10-06T09:00:00"}
+        for k in range(10)
+    ], "later")  # fmt: skip
+    build_with("third", "2026-10-20T08:00:00")
     assert store.query("select count(*) from internal.classifier_models") == [(8,)]
-    # the new champion scores what is new and leaves the rest to the old one
-    assert store.query("select count(*) from published.predictions") == [(61 * 4 + 4,)]
+    assert store.query("select count(*) from published.predictions") == [(63 * 4,)]
     for table, rows in before[0].items():
         assert set(map(str, rows)) <= set(map(str, store.contents(table))), table
     assert set(map(str, before[1])) <= set(map(str, store.contents("published.predictions")))
 
     build = store.build("--vars", "rescore_from: 2026-01-01")  # to YAML a date
     assert build.exit_code == 0, build.output[-4000:]
-    assert store.query("select count(*) from published.predictions") == [(61 * 4 + 62 * 4,)]
+    assert store.query("select count(*) from published.predictions") == [(63 * 4 + 62 * 4,)]
     assert store.query("""
         select count(*), count(distinct model_id) from published.latest_predictions
         where classifier_id = 'review_tone_mlp'
-    """) == [(62, 1)]
+    """) == [(63, 1)]
 
 
 def test_a_session_in_another_zone_stops_the_build_before_anything_is_read(spoilt: Store):
