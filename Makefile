@@ -34,7 +34,7 @@ demo: landed  ## fetch real reviews, encode them, build everything, print how go
 	@$(BIN)/python demo/report.py
 
 test: lint  ## everything that must pass before a change lands
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 lint: setup  ## style of Python, YAML and SQL, and the conventions on the manifest
 	@mkdir -p target/checks/landing target/checks/profiles
