@@ -152,7 +152,7 @@ class ScratchProject:
         found = {
             nodes[result["unique_id"]]["name"]: result
             for result in json.loads(results.read_text())["results"]
-            if result["unique_id"] in nodes
+            if nodes[result["unique_id"]]["resource_type"] != "operation"
         }
         self.output = done.stdout
         self.failures = {name: result["failures"] for name, result in found.items()}
