@@ -17,6 +17,7 @@ typed as (
         cast(task as string) as task,
         cast(label as string) as label,
         coalesce(cast(selected_by as string), 'organic') as selected_by,
+        landed_at is not null as has_landed_at,
         {{ cast_or_null('decided_at', 'timestamp') }} as decided_at,
         {{ cast_or_null('landed_at', 'timestamp') }} as landed_at
     from source
@@ -38,6 +39,7 @@ judged as (
             when typed.label is not null and task_labels.label is null then 'unknown_label'
             when typed.selected_by not in ('organic', 'review_queue', 'random_audit') then 'unknown_selected_by'
             when typed.decided_at is null then 'missing_decided_at'
+            when typed.has_landed_at and typed.landed_at is null then 'invalid_landed_at'
             when typed.landed_at < typed.decided_at then 'known_before_it_happened'
         end as rejection_reason
     from typed

@@ -21,6 +21,7 @@ typed as (
         {{ vector_length(vector) }} as embedding_dim,
         {{ vector_norm(vector) }} as embedding_norm,
         {{ cast_or_null('is_truncated', 'boolean') }} as is_truncated,
+        landed_at is not null as has_landed_at,
         {{ cast_or_null('encoded_at', 'timestamp') }} as encoded_at,
         {{ cast_or_null('landed_at', 'timestamp') }} as landed_at,
         {{ vector }} as embedding
@@ -42,6 +43,7 @@ judged as (
             when typed.object_id is null then 'missing_object_id'
             when encoders.encoder_id is null then 'unregistered_encoder'
             when typed.encoded_at is null then 'missing_encoded_at'
+            when typed.has_landed_at and typed.landed_at is null then 'invalid_landed_at'
             when typed.landed_at < typed.encoded_at then 'known_before_it_happened'
             when typed.embedding_dim is null or typed.embedding_dim <> encoders.embedding_dim then 'wrong_dimension'
             when typed.embedding_norm is null or not {{ is_finite('typed.embedding_norm') }} then 'not_finite'

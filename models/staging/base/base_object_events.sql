@@ -12,6 +12,7 @@ typed as (
         cast(content_mac_key_id as string) as content_mac_key_id,
         cast(source_reference as string) as source_reference,
         {{ cast_or_null('content_length', 'int64') }} as content_length,
+        landed_at is not null as has_landed_at,
         {{ cast_or_null('object_created_at', 'timestamp') }} as object_created_at,
         {{ cast_or_null('landed_at', 'timestamp') }} as landed_at
     from source
@@ -31,9 +32,10 @@ judged as (
             when object_id is null then 'missing_object_id'
             when customer_id is null then 'missing_customer_id'
             when object_created_at is null then 'missing_object_created_at'
+            when has_landed_at and landed_at is null then 'invalid_landed_at'
             when landed_at < object_created_at then 'known_before_it_happened'
-            -- one object from the year 2062 would set the clock of every dataset
-            when coalesce(landed_at, object_created_at) > {{ add_hours(utc_now(), 24) }} then 'in_the_future'
+            -- one object from the year 2062 would set the clock of every dataset; what is only early enters when its time comes
+            when coalesce(landed_at, object_created_at) > {{ utc_now() }} then 'in_the_future'
         end as rejection_reason
     from typed
 )

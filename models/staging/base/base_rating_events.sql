@@ -7,6 +7,7 @@ typed as (
         cast(event_id as string) as event_id,
         cast(object_id as string) as object_id,
         {{ cast_or_null('rating', float_type()) }} as rating,
+        landed_at is not null as has_landed_at,
         {{ cast_or_null('rated_at', 'timestamp') }} as rated_at,
         {{ cast_or_null('landed_at', 'timestamp') }} as landed_at
     from source
@@ -26,6 +27,7 @@ judged as (
             when object_id is null then 'missing_object_id'
             when rating is null or not {{ is_finite('rating') }} then 'rating_is_not_a_number'
             when rated_at is null then 'missing_rated_at'
+            when has_landed_at and landed_at is null then 'invalid_landed_at'
             when landed_at < rated_at then 'known_before_it_happened'
         end as rejection_reason
     from typed
