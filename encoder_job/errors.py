@@ -35,6 +35,8 @@ REASONS = {
     "content_missing": "there is nothing at `content_uri`",
     "content_unreadable": "what is at `content_uri` could not be opened",
     "content_changed": "other content under the same version; give it a new `object_version`",
+    "version_without_time": "another version came into being at that very time, so nobody can tell "
+    "which is the newer; give each version its own `object_created_at`",
     "duplicate_object": "the same id and version with other metadata; keep one of the two",
     "encoder_error": "the encoder failed on this text",
     "vector_not_finite": "the encoder gave a vector with NaN or infinity",

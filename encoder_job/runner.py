@@ -63,6 +63,8 @@ class Runner:
         self._run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._is_started = False
         self.counts: Counter[str] = Counter()
+        # when each version became known: two at one moment have no order
+        self._versions: dict[tuple[str, datetime], str] = {}
         self._known = self._landed_objects()
         self._events = self._landed_events()
         self._failures = self._landed_failures()
@@ -106,6 +108,9 @@ class Runner:
         metadata = _digest(row.customer_id, row.source_reference, row.object_created_at)
         known = self._known.get(key)
         if known is None:
+            moment = (row.object_id, row.landed_at or row.object_created_at)
+            if self._versions.setdefault(moment, row.object_version) != row.object_version:
+                return "version_without_time"
             self._known[key] = _Known(self._mac.key_id, mac, metadata, is_seen=True)
             batch.objects.append(self._object_event(row, mac))
             return None
@@ -215,12 +220,13 @@ class Runner:
     def _landed_objects(self) -> dict[tuple[str, str], _Known]:
         known: dict[tuple[str, str], _Known] = {}
         columns = ["object_id", "object_version", "content_mac_key_id", "content_mac"]
-        described = ["customer_id", "source_reference", "object_created_at"]
+        described = ["customer_id", "source_reference", "object_created_at", "landed_at"]
         for batch in self._landing.read("object_events", columns + described):
-            for *values, customer, reference, created in zip(
+            for *values, customer, reference, created, landed in zip(
                 *(batch[name] for name in columns + described), strict=True
             ):
                 object_id, version, key_id, mac = values
+                self._versions.setdefault((object_id, landed or created), version)
                 found = _Known(key_id, mac, _digest(customer, reference, created))
                 known.setdefault((object_id, version), found)
         return known

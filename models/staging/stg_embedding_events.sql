@@ -25,17 +25,20 @@ first_known as (
         embedding
     from events
     {%- if is_incremental() %}
-    where not exists (
-        select 1
-        from {{ this }} as staged
-        where
-            staged.event_id = events.event_id
-            or (
+    where
+        not exists (
+            select 1
+            from {{ this }} as staged
+            where staged.event_id = events.event_id
+        )
+        and not exists (
+            select 1
+            from {{ this }} as staged
+            where
                 staged.object_id = events.object_id
                 and staged.object_version = events.object_version
                 and staged.encoder_fingerprint = events.encoder_fingerprint
-            )
-    )
+        )
     {%- endif %}
     qualify row_number() over (
         partition by event_id

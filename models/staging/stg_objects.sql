@@ -22,6 +22,16 @@ first_known as (
         partition by object_id, object_version
         order by known_at, row_hash
     ) = 1
+),
+
+-- of two versions known at one moment nobody can tell which is the newer: the earlier name stays
+one_per_moment as (
+    select *
+    from first_known
+    qualify row_number() over (
+        partition by object_id, known_at
+        order by length(object_version), object_version
+    ) = 1
 )
 
-select * from first_known
+select * from one_per_moment

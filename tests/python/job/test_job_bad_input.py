@@ -171,24 +171,34 @@ def test_repeats_duplicates_and_changed_contents(job, tmp_path):
         record(1),
         record(1, customer_id="another"),
         record(1, "other words"),
-        record(1, "other words", object_version="2"),
+        record(1, "other words", object_version="2", object_created_at="2026-07-03"),
+        record(1, "no order", object_version="3"),
     ]
     done = job.run(manifest(tmp_path / "objects.jsonl", records))
     assert done.exit_code == 3
-    assert "1 exact repeats, 2 rows failed" in done.stdout
-    assert _reasons(job) == [("object-1", "content_changed"), ("object-1", "duplicate_object")]
+    assert "1 exact repeats, 3 rows failed" in done.stdout
+    assert _reasons(job) == [
+        ("object-1", "content_changed"),
+        ("object-1", "duplicate_object"),
+        ("object-1", "version_without_time"),
+    ]
     assert "row 3: duplicate_object: the same id and version with other metadata" in done.stderr
     assert "row 4: content_changed: other content under the same version" in done.stderr
+    assert "row 6: version_without_time: another version came into being at that" in done.stderr
     assert len(job.rows("object_events")) == len(vectors(job.landing)) == 2
 
 
 def test_content_that_changed_since_it_landed_is_a_failure_once(job, tmp_path):
     job.run(manifest(tmp_path / "objects.jsonl", [record(1), record(2)]))
     before = vectors(job.landing)
-    source = manifest(tmp_path / "objects.jsonl", [record(1, "other words"), record(2)])
+    records = [record(1, "other words"), record(2), record(2, "new words", object_version="2")]
+    source = manifest(tmp_path / "objects.jsonl", records)
     for _ in range(2):
         assert job.run(source).exit_code == 3
-    assert _reasons(job) == [("object-1", "content_changed")]
+    assert _reasons(job) == [
+        ("object-1", "content_changed"),
+        ("object-2", "version_without_time"),
+    ]
     assert vectors(job.landing) == before
 
 
