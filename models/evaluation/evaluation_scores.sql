@@ -22,6 +22,10 @@ embedding_events as (
     select * from {{ ref('stg_embedding_events') }}
 ),
 
+objects as (
+    select * from {{ ref('stg_objects') }}
+),
+
 evaluations as (
     select
         model_id,
@@ -41,42 +45,65 @@ evaluations as (
         on classifier_models.dataset_id = current_snapshots.dataset_id
 ),
 
-learned_groups as (
-    select distinct
-        snapshot_id,
-        split_group_id
+-- how close an example came to the learning of a model of its snapshot; a validation row only told when to stop
+contents as (
+    select
+        snapshots.snapshot_id,
+        snapshots.object_id,
+        snapshots.object_version,
+        snapshots.split,
+        snapshots.split_group_id,
+        objects.content_mac_key_id || '/' || objects.content_mac as content,
+        case snapshots.split when 'train' then 2 when 'validation' then 1 else 0 end as closeness
     from snapshots
-    where split <> 'test'
+    left join objects
+        on
+            snapshots.object_id = objects.object_id
+            and snapshots.object_version = objects.object_version
 ),
+{%- for key in ['split_group_id', 'content'] %}
+
+learned_by_{{ key }} as (
+    select
+        snapshot_id,
+        {{ key }},
+        max(closeness) as closeness
+    from contents
+    group by snapshot_id, {{ key }}
+),
+{%- endfor %}
 
 -- model and vector meet on the fingerprint: two encoders of one name or dimension are two encoders
 examples as (
     select
         evaluations.model_id,
         evaluations.evaluation_snapshot_id,
-        snapshots.object_id,
-        snapshots.object_version,
-        snapshots.split,
+        contents.object_id,
+        contents.object_version,
+        contents.split,
         embedding_events.event_id,
         embedding_events.embedding
     from evaluations
-    inner join snapshots
+    inner join contents
         on
-            evaluations.evaluation_snapshot_id = snapshots.snapshot_id
-            and snapshots.split in ('validation', 'test')
+            evaluations.evaluation_snapshot_id = contents.snapshot_id
+            and contents.split in ('validation', 'test')
     inner join embedding_events
         on
-            snapshots.object_id = embedding_events.object_id
-            and snapshots.object_version = embedding_events.object_version
+            contents.object_id = embedding_events.object_id
+            and contents.object_version = embedding_events.object_version
             and evaluations.encoder_fingerprint = embedding_events.encoder_fingerprint
-    -- another policy can have moved a customer: nobody is examined on what he learned from
-    left join learned_groups
+    {%- for key in ['split_group_id', 'content'] %}
+    left join learned_by_{{ key }}
         on
-            evaluations.snapshot_id = learned_groups.snapshot_id
-            and evaluations.snapshot_id <> evaluations.evaluation_snapshot_id
-            and snapshots.split = 'test'
-            and snapshots.split_group_id = learned_groups.split_group_id
-    where learned_groups.split_group_id is null
+            evaluations.snapshot_id = learned_by_{{ key }}.snapshot_id
+            and contents.{{ key }} = learned_by_{{ key }}.{{ key }}
+    {%- endfor %}
+    -- another snapshot can hold a customer on another side, or another customer's copy of a text: nobody is examined on
+    -- what he learned from
+    where
+        coalesce(learned_by_split_group_id.closeness, 0) <= contents.closeness
+        and coalesce(learned_by_content.closeness, 0) <= contents.closeness
 ),
 
 unscored as (

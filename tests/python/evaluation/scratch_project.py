@@ -39,6 +39,12 @@ PARENTS = {
         "selected_by": "s",
     },
     "training_queue": {"model_id": "s"},
+    "stg_objects": {
+        "object_id": "s",
+        "object_version": "s",
+        "content_mac_key_id": "s",
+        "content_mac": "s",
+    },
     "stg_embedding_events": {
         "event_id": "s",
         "object_id": "s",
