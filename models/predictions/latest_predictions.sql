@@ -11,7 +11,11 @@ classifiers as (
     where state <> 'off'
 ),
 
--- the newest version of the object, then the newest score of it
+champions as (
+    select * from {{ ref('champions') }}
+),
+
+-- the newest version of the object, then what the champion says of it; what an earlier one said only while the champion is silent
 latest as (
     select
         predictions.prediction_id,
@@ -31,6 +35,10 @@ latest as (
     from predictions
     inner join classifiers
         on predictions.classifier_id = classifiers.classifier_id
+    left join champions
+        on
+            predictions.classifier_id = champions.classifier_id
+            and predictions.model_id = champions.model_id
     left join objects
         on
             predictions.object_id = objects.object_id
@@ -40,6 +48,7 @@ latest as (
         order by
             coalesce(objects.known_at, cast('0001-01-01' as timestamp)) desc,
             predictions.object_version desc,
+            case when champions.model_id is not null then 1 else 2 end asc,
             predictions.scored_at desc,
             predictions.prediction_id asc
     ) = 1

@@ -444,17 +444,27 @@ def test_a_change_that_is_taken_back_brings_the_old_model_back(spoilt: Store):
     before = spoilt.query(champions)
     project = spoilt.edit_project()
     edit_seed(project, "classifiers", "review_tone_mlp", hidden_units="8", state="shadow")
-    build = spoilt.build()
+    build = spoilt.build("--vars", "rescore_from: 2026-01-01")
     assert build.exit_code == 0, build.output[-4000:]
     assert spoilt.query(champions) != before
     states = "select distinct deployment_state from {} where classifier_id = 'review_tone_mlp'"
     assert spoilt.query(states.format("published.latest_predictions")) == [("shadow",)]
-    assert spoilt.query(states.format("published.predictions")) == [("live",)]
+    assert spoilt.query(states.format("published.predictions") + " order by 1") == [
+        ("live",),
+        ("shadow",),
+    ]
     edit_seed(project, "classifiers", "review_tone_mlp", hidden_units="128", state="live")
     build = spoilt.build()
     assert build.exit_code == 0, build.output[-4000:]
     assert "nothing to train" in build.output
     assert spoilt.query(champions) == before
+    # both models have scored every event: the one that answers now is the one to be read
+    assert (
+        spoilt.query(
+            "select distinct classifier_id, model_id from published.latest_predictions order by 1"
+        )
+        == before
+    )
 
 
 def test_a_delivery_that_is_repeated_later_is_no_conflict(spoilt: Store):

@@ -79,6 +79,7 @@ GENERIC = {
 INVARIANTS = {
     "assert_absence_labels_exist": "update internal.datasets set absence_label = 'unheard of'",
     "assert_classifiers_are_configured": "update internal.classifiers set hidden_units = 64",
+    "assert_classifiers_keep_their_dataset": "update internal.classifiers set dataset_id = 'review_tone'",
     "assert_doors_show_the_current_snapshot": f"delete from restricted.stg_embedding_events where {ONE_EVENT}",
     "assert_encoders_read_their_dataset": "update internal.encoders set modality = 'image'",
     "assert_evaluation_scores_cover_the_splits": "delete from ledger.evaluation_scores where "
@@ -94,7 +95,8 @@ INVARIANTS = {
     "assert_models_have_all_their_units": "delete from ledger.training_records where rowid = (select min(rowid) from "
     "ledger.training_records where record_type = 'unit')",
     "assert_no_content_in_two_splits": "update restricted.stg_objects set content_mac = 'the same', content_mac_key_id = 'k'",
-    "assert_no_erasure_is_pending": "insert into internal.stg_erasure_requests (event_id) values ('somebody asked')",
+    "assert_no_erasure_is_pending": "create or replace view internal.base_erasure_requests as "
+    "select 'somebody asked' as event_id, 'a request that breaks a rule' as row_hash",
     "assert_no_model_is_judged_on_what_it_learned": "update ledger.dataset_snapshots set split_group_id = 'the same'",
     "assert_positive_labels_exist": "update internal.classifiers set positive_label = 'positive' where positive_label is not null",
     "assert_predictions_cover_every_event": "delete from published.predictions where "
