@@ -1,5 +1,5 @@
 {# Some columns of a row as one text that is the same on every engine and for no two different rows:
-   every value carries its length, null is a dash. `columns` maps names to types
+   every value carries its length, null is a dash (`||`: on DuckDB `concat` would pass over a null). `columns` maps names to types
    (string, int64, boolean, timestamp, double; a double to nine decimals, and one that is not finite as null).
    Usage: {{ row_text({'object_id': 'string', 'known_at': 'timestamp'}) }} #}
 {% macro row_text(columns) -%}
@@ -18,7 +18,7 @@
         {%- else -%}
             {%- set text = "cast(" ~ name ~ " as string)" -%}
         {%- endif -%}
-        {%- do parts.append("coalesce(concat(cast(length(" ~ text ~ ") as string), ':', " ~ text ~ "), '-')") -%}
+        {%- do parts.append("coalesce(cast(length(" ~ text ~ ") as string) || ':' || " ~ text ~ ", '-')") -%}
     {%- endfor -%}
     concat({{ parts | join(', ') }})
 {%- endmacro %}

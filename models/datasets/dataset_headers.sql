@@ -66,32 +66,48 @@ headers as (
     left join example_sums
         on calendar.snapshot_id = example_sums.snapshot_id
 )
+{%- if is_incremental() %},
+
+taken as (
+    select
+        split_policy,
+        min(split_shares) as split_shares
+    from {{ this }}
+    group by split_policy
+),
+
+taken_salt as (
+    select min(split_salt) as split_salt
+    from {{ this }}
+),
+
+-- under one policy a customer is on one side for ever: what would move customers stops the build before anything is taken
+untaken as (
+    select headers.*
+    from headers
+    cross join taken_salt
+    left join taken
+        on headers.split_policy = taken.split_policy
+    where
+        not exists (
+            select 1
+            from {{ this }} as held
+            where held.snapshot_id = headers.snapshot_id
+        )
+        and not {{ fail_where(
+            "taken_salt.split_salt <> headers.split_salt",
+            "concat('split_salt: this store was begun with ', taken_salt.split_salt, ' and the build asks for ',"
+            ~ " headers.split_salt, '. One salt for the life of a store: set it back, or begin another store.')"
+        ) }}
+        and not {{ fail_where(
+            "taken.split_shares <> headers.split_shares",
+            "concat('split_policies.csv: ', headers.split_policy, ' was ', taken.split_shares, ' and is now ',"
+            ~ " headers.split_shares, '. Set it back, and give other shares another name.')"
+        ) }}
+)
+
+select * from untaken
+{%- else %}
 
 select * from headers
-{%- if is_incremental() %}
-where
-    not exists (
-        select 1
-        from {{ this }} as taken
-        where taken.snapshot_id = headers.snapshot_id
-    )
-    -- a customer is on one side for ever: what would move customers stops the build before anything is taken
-    and not exists (
-        select 1
-        from {{ this }} as taken
-        where {{ fail_where(
-            "taken.split_salt <> headers.split_salt",
-            "concat('split_salt: this store was begun with ', taken.split_salt, ' and the build asks for ', headers.split_salt,"
-            ~ " '. One salt for the life of a store: set it back, or begin another store.')"
-        ) }}
-    )
-    and not exists (
-        select 1
-        from {{ this }} as taken
-        where {{ fail_where(
-            "taken.split_policy = headers.split_policy and taken.split_shares <> headers.split_shares",
-            "concat('split_policies.csv: ', headers.split_policy, ' was ', taken.split_shares, ' and is now ', headers.split_shares,"
-            ~ " '. Set it back, and give other shares another name.')"
-        ) }}
-    )
 {%- endif %}
