@@ -18,12 +18,19 @@ DATASETS = """
 """
 QUALITY = """
     pivot (
-        select metrics.classifier_id, round(summaries.majority_share, 3) as majority_rule,
+        select metrics.classifier_id, round(majorities.share, 3) as majority_rule,
                metrics.metric, round(metrics.value, 3) as value
         from published.classifier_metrics as metrics
         inner join published.dataset_summaries as summaries
             on metrics.evaluation_snapshot_id = summaries.snapshot_id and summaries.is_current
         inner join internal.champions as champions on metrics.model_id = champions.model_id
+        inner join (
+            select model_id, evaluation_snapshot_id, split, max(labelled) / sum(labelled) as share
+            from (
+                select model_id, evaluation_snapshot_id, split, sum(example_count) as labelled
+                from published.classifier_confusion group by all, label
+            ) group by all
+        ) as majorities using (model_id, evaluation_snapshot_id, split)
         where metrics.split = 'test'
     )
     on metric in ('roc_auc', 'pr_auc', 'macro_f1', 'accuracy', 'ece') using first(value)
