@@ -28,9 +28,14 @@ QUALITY = """
             select model_id, evaluation_snapshot_id, split, max(labelled) / sum(labelled) as share
             from (
                 select model_id, evaluation_snapshot_id, split, sum(example_count) as labelled
-                from published.classifier_confusion group by all, label
-            ) group by all
-        ) as majorities using (model_id, evaluation_snapshot_id, split)
+                from published.classifier_confusion
+                group by model_id, evaluation_snapshot_id, split, label
+            )
+            group by all
+        ) as majorities
+            on metrics.model_id = majorities.model_id
+            and metrics.evaluation_snapshot_id = majorities.evaluation_snapshot_id
+            and metrics.split = majorities.split
         where metrics.split = 'test'
     )
     on metric in ('roc_auc', 'pr_auc', 'macro_f1', 'accuracy', 'ece') using first(value)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from store import Build, Store
+from store import REPOSITORY, Build, Store
 
 LEDGER = (
     "ledger.dataset_headers",
@@ -52,6 +52,13 @@ def test_the_first_build_passes_everything(first_build: tuple[Store, Build]):
     assert build.counts()["pass"] > 400
     for table in (*LEDGER, "published.predictions", "published.classifier_metrics"):
         assert store.query(f"select count(*) from {table}")[0][0] > 0, table
+
+
+def test_the_demos_report_reads_what_a_build_left(built: Store):
+    done = built.run("python", REPOSITORY / "demo" / "report.py")
+    assert done.returncode == 0, done.stderr
+    for told in ("review_tone_linear", "majority_rule", "not_in_training_snapshot", "rows  "):
+        assert told in done.stdout
 
 
 def test_a_second_build_trains_scores_and_changes_nothing(spoilt: Store):
