@@ -33,7 +33,8 @@ app = typer.Typer(
 LandingOption = Annotated[
     str,
     typer.Option(
-        envvar="EMBEDDING_STORE_LANDING", help="Folder or fsspec URL of the landing tables."
+        envvar="EMBEDDING_STORE_LANDING",
+        help="Folder or fsspec URL of the landing tables, or bigquery://project.dataset.",
     ),
 ]
 ProjectOption = Annotated[
@@ -66,7 +67,7 @@ def run(
     Run it again after an interruption: it continues, and lands nothing twice.
     """
     from encoder_job.identity import ContentMac
-    from encoder_job.landing import Landing
+    from encoder_job.landing import open_landing
     from encoder_job.progress import Progress
     from encoder_job.reader import Manifest
     from encoder_job.runner import Runner
@@ -83,7 +84,7 @@ def run(
         )
     manifest = Manifest(source)
     total = manifest.check()
-    target = Landing(landing)
+    target = open_landing(landing)
     loaded, _, _ = _checked_encoder(registered, project_dir)
     with target.alone(), closing(Progress(total)) as progress:
         target.ensure_tables()
@@ -200,10 +201,10 @@ def sample(
     Texts and ratings are real. SYNTHETIC, made from hashes of the ids: every time, and all
     account events; their event ids say so. No label and no decision is invented.
     """
-    from encoder_job.landing import Landing
+    from encoder_job.landing import open_landing
     from encoder_job.sample import write_sample
 
-    made = write_sample(Landing(landing), objects, project_dir / "sample" / "source", reviews)
+    made = write_sample(open_landing(landing), objects, project_dir / "sample" / "source", reviews)
     typer.echo(
         f"{made.objects} objects in {objects}, {made.ratings} real ratings and {made.accounts} "
         f"synthetic account events in {landing}: "

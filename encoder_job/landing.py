@@ -1,166 +1,37 @@
-"""The landing folder: Parquet parts that appear whole or not at all."""
+"""Where events land: what the job needs of a landing, and which kind a prefix names."""
 
-import contextlib
-import errno
-import os
-import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from contextlib import AbstractContextManager
+from typing import Protocol
 
-import fsspec
 import pyarrow as pa
-import pyarrow.parquet as pq
-
-from encoder_job.errors import Refusal
-from encoder_job.identity import canonical_hash
-from encoder_job.schemas import SCHEMAS
-
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_TEMPORARY = ".part"
-_STALE_SECONDS = 3600
 
 
-class Landing:
-    """A folder, or any fsspec URL, with one folder of Parquet parts for each landing table."""
+class Landing(Protocol):
+    """The landing tables of `schemas.py`, in a folder or in a warehouse's dataset."""
 
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
-        try:
-            self._fs, self._root = fsspec.core.url_to_fs(prefix)
-        except (ValueError, ImportError) as error:
-            raise Refusal(
-                f"landing {prefix}: cannot be opened ({type(error).__name__}); give a folder, or a "
-                "URL whose fsspec package is installed"
-            ) from None
-        self._is_local = "file" in _protocols(self._fs)
-
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold the landing for one run: two at once would encode the same objects twice.
-
-        The lock is the operating system's: it is gone with the process that held it. Other
-        filesystems have none; there, two runs at once land rows that staging drops as repeats.
-        """
-        if not self._is_local:
-            yield
-            return
-        import fcntl
-
-        with self._clear_errors(self._root):
-            Path(self._root).mkdir(parents=True, exist_ok=True)
-            lock = os.open(Path(self._root, ".encoder-job.lock"), os.O_CREAT | os.O_RDWR, 0o644)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            raise Refusal(
-                f"landing {self.prefix}: another encoder-job is at work here; wait for it"
-            ) from None
-        try:
-            yield
-        finally:
-            os.close(lock)
+    def alone(self) -> AbstractContextManager[None]:
+        """Hold the landing for one run, where that can be had."""
 
     def ensure_tables(self) -> None:
-        """Give every table its typed, empty part: a reader's glob must match something."""
-        for table, schema in SCHEMAS.items():
-            path = f"{self._root}/{table}/empty.parquet"
-            if not self._exists(path):
-                self._write(path, schema.empty_table())
-            self._drop_stale_parts(table)
+        """Make every landing table that is not there yet, typed and empty."""
 
     def write_part(self, table: str, rows: Iterable[dict] | pa.Table, ids: object) -> bool:
-        """Land rows as one part, named by their ids. True if this changed the folder."""
-        if not isinstance(rows, pa.Table):
-            rows = pa.Table.from_pylist(list(rows), schema=SCHEMAS[table])
-        return self._write(f"{self._root}/{table}/part-{canonical_hash(ids)}.parquet", rows)
+        """Land rows as one part, whole or not at all. True if this changed the landing.
+
+        The ids name the part: landing it again lands nothing.
+        """
 
     def read(self, table: str, columns: list[str]) -> Iterator[dict[str, list]]:
-        """Yield these columns of every part that has landed, a batch at a time."""
-        for path in self._parts(table):
-            try:
-                with self._fs.open(path, "rb") as file, pq.ParquetFile(file) as part:
-                    for batch in part.iter_batches(columns=columns):
-                        yield {name: batch.column(name).to_pylist() for name in columns}
-            except (pa.ArrowException, OSError, KeyError) as error:
-                raise Refusal(
-                    f"{self._shown(path)}: this part is broken ({type(error).__name__}); remove "
-                    "the file and run again: what it held is made again"
-                ) from None
-
-    def _parts(self, table: str) -> list[str]:
-        folder = f"{self._root}/{table}"
-        self._fs.invalidate_cache()
-        if not self._fs.exists(folder):
-            return []
-        return sorted(path for path in self._fs.find(folder) if path.endswith(".parquet"))
-
-    def _exists(self, path: str) -> bool:
-        with self._clear_errors(path):
-            return self._fs.exists(path)
-
-    def _write(self, path: str, table: pa.Table) -> bool:
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
-        content = sink.getvalue().to_pybytes()
-        with self._clear_errors(path):
-            if self._fs.exists(path) and self._fs.cat_file(path) == content:
-                return False
-            if self._is_local:
-                replace_file(Path(path), content)
-            else:
-                # object stores show an object only when it is whole
-                self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-                self._fs.pipe_file(path, content)
-        return True
-
-    def _drop_stale_parts(self, table: str) -> None:
-        """Remove what a killed run left half written; a reader never sees these names."""
-        if self._is_local:
-            for path in Path(self._root, table).glob(f".*{_TEMPORARY}"):
-                if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-                    path.unlink(missing_ok=True)
-
-    def _shown(self, path: str) -> str:
-        return f"{self.prefix.rstrip('/')}{path.removeprefix(self._root.rstrip('/'))}"
-
-    @contextlib.contextmanager
-    def _clear_errors(self, path: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno in _FULL:
-                told = "is full; make room"
-            elif isinstance(error, PermissionError) or error.errno == errno.EROFS:
-                told = "is read-only for this user; allow writing, or give another --landing"
-            elif isinstance(error, (NotADirectoryError, FileExistsError)):
-                told = "is no folder; give another --landing"
-            else:
-                told = f"cannot be written ({type(error).__name__}, errno {error.errno}); mend it"
-            raise Refusal(
-                f"landing {self.prefix} {told} and run the same command again "
-                f"(at {self._shown(path)}; no half-written part is left)"
-            ) from None
+        """Yield these columns of all that has landed, a batch at a time."""
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a local file so that a reader, or a kill at any moment, finds it old or new, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def open_landing(prefix: str) -> Landing:
+    """Open a folder, an fsspec URL, or `bigquery://project.dataset`."""
+    if prefix.startswith("bigquery://"):
+        from encoder_job.bigquery_landing import BigQueryLanding
 
+        return BigQueryLanding(prefix)
+    from encoder_job.folder_landing import FolderLanding
 
-def _protocols(fs: fsspec.AbstractFileSystem) -> tuple[str, ...]:
-    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
+    return FolderLanding(prefix)

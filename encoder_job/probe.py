@@ -12,7 +12,7 @@ import numpy as np
 
 from encoder_job.encoder import Encoded, Encoder
 from encoder_job.errors import Refusal
-from encoder_job.landing import replace_file
+from encoder_job.folder_landing import replace_file
 
 TOLERANCE = 1e-5
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from encoder_job.errors import Refusal
-from encoder_job.landing import replace_file
+from encoder_job.folder_landing import replace_file
 
 STATES = ("candidate", "active", "retired")
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")

@@ -24,7 +24,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from encoder_job.errors import Refusal
-from encoder_job.landing import Landing, replace_file
+from encoder_job.folder_landing import replace_file
+from encoder_job.landing import Landing
 from encoder_job.schemas import SCHEMAS
 
 _PIN = Path(__file__).with_name("sample_source.txt")
