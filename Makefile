@@ -5,7 +5,7 @@ BIN := .venv/bin
 CHECKS := EMBEDDING_STORE_DUCKDB=target/checks/store.duckdb EMBEDDING_STORE_LANDING=target/checks/landing \
 	DBT_TARGET_PATH=target/checks DBT_LOG_PATH=target/checks/logs DBT_PROFILES_DIR=target/checks/profiles
 
-.PHONY: help setup landed demo test lint format lock bench docs clean
+.PHONY: help setup landed demo test test-bigquery lint format lock bench docs clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -15,8 +15,19 @@ setup: .venv/installed profiles.yml  ## make .venv from the lock file, and profi
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement requirements.lock
-	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@# compat: the folder itself on the path, or dbt would not find the plugin in it
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --no-deps --no-build-isolation --editable . \
+		--config-settings editable_mode=compat
 	@touch $@
+
+# the emulator of BigQuery needs Python 3.13; under pyenv the command exists only for a version that is switched on
+PYTHON_EMULATOR ?= PYENV_VERSION=$(shell pyenv latest 3.13 2>/dev/null) python3.13
+
+.venv-bigquery/installed: tests/python/warehouse/emulator/requirements.lock
+	@if $(PYTHON_EMULATOR) --version > /dev/null 2>&1; then \
+		$(PYTHON_EMULATOR) -m venv .venv-bigquery && \
+		.venv-bigquery/bin/pip install --quiet --requirement $< && touch $@; \
+	else echo "SKIPPED: no Python 3.13, so nothing is tested on BigQuery's emulator"; fi
 
 profiles.yml:
 	cp profiles.yml.example $@
@@ -33,8 +44,11 @@ demo: landed  ## fetch real reviews, encode them, build everything, print how go
 	$(BIN)/dbt build --selector nightly
 	@$(BIN)/python demo/report.py
 
-test: lint  ## everything that must pass before a change lands
-	$(BIN)/pytest --numprocesses auto --dist worksteal
+test: lint .venv-bigquery/installed  ## everything that must pass before a change lands
+	$(BIN)/pytest --numprocesses auto --dist loadgroup
+
+test-bigquery: setup .venv-bigquery/installed  ## the BigQuery target alone, on the emulator
+	$(BIN)/pytest tests/python/warehouse/test_bigquery.py
 
 lint: setup  ## style of Python, YAML and SQL, and the conventions on the manifest
 	@mkdir -p target/checks/landing target/checks/profiles
