@@ -39,7 +39,7 @@ example_sums as (
     select
         snapshot_id,
         count(*) as example_count,
-        cast(sum(row_fingerprint) as decimal(29, 0)) as fingerprint
+        cast(sum(row_fingerprint) as {{ sum_type() }}) as fingerprint
     from examples
     group by snapshot_id
 ),
@@ -58,7 +58,7 @@ headers as (
         coalesce(candidate_counts.exclusions, '') as exclusions,
         coalesce(candidate_counts.candidate_count, 0) as candidate_count,
         coalesce(example_sums.example_count, 0) as example_count,
-        coalesce(example_sums.fingerprint, cast(0 as decimal(29, 0))) as fingerprint,
+        coalesce(example_sums.fingerprint, cast(0 as {{ sum_type() }})) as fingerprint,
         calendar.as_of
     from calendar
     left join candidate_counts
