@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 REPOSITORY = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
@@ -100,6 +101,11 @@ class Store:
         with duckdb.connect(str(self.duckdb), read_only=True) as connection:
             return connection.execute(sql).fetchall()
 
+    def arrow(self, sql: str) -> pa.Table:
+        """Return the rows of a query as Arrow."""
+        with duckdb.connect(str(self.duckdb), read_only=True) as connection:
+            return connection.sql(sql).to_arrow_table()
+
     def execute(self, sql: str) -> None:
         """Change the store by hand, as nobody should."""
         with duckdb.connect(str(self.duckdb)) as connection:
@@ -113,6 +119,10 @@ class Store:
             where table_schema in ('restricted', 'ledger', 'internal', 'published')
         """)
         return {(table, column): data_type for table, column, data_type in rows}
+
+    def tables(self) -> set[str]:
+        """Return every table and view, as `schema.name`."""
+        return {table for table, _ in self.columns()}
 
     def contents(self, table: str) -> list[tuple]:
         """Return every row of a table, in an order of their own."""

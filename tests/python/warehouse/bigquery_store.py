@@ -1,0 +1,116 @@
+"""A store on the emulator of BigQuery: the same questions as to a store on DuckDB."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+from store import REPOSITORY, Store
+
+EMULATOR = Path(__file__).with_name("emulator")
+PYTHON = REPOSITORY / ".venv-bigquery" / "bin" / "python"
+PROJECT = "emulated"
+SCHEMAS = ("restricted", "ledger", "internal", "published")
+PROFILE = """
+embedding_store:
+  target: bigquery
+  outputs:
+    bigquery:
+      type: bigquery
+      method: oauth-secrets
+      token: local
+      api_endpoint: "{rest}"
+      project: {project}
+      dataset: {dataset}
+      location: US
+      threads: 4
+"""
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """Where the emulator serves."""
+
+    rest: str
+    grpc: str
+
+    def client(self) -> bigquery.Client:
+        return bigquery.Client(
+            PROJECT,
+            AnonymousCredentials(),
+            location="US",
+            client_options={"api_endpoint": self.rest},
+        )
+
+
+@contextmanager
+def emulator(folder: Path) -> Iterator[Emulator]:
+    """Serve a fresh folder; what happens to the tests happens to the server."""
+    folder.mkdir(parents=True)
+    command = [PYTHON, EMULATOR / "launch.py", folder / "data"]
+    with (
+        (folder / "emulator.log").open("w") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as server,
+    ):
+        try:
+            line = server.stdout.readline()
+            assert line, (folder / "emulator.log").read_text()[-4000:]
+            yield Emulator(**json.loads(line))
+        finally:
+            server.kill()
+
+
+class BigQueryStore(Store):
+    """One store of the emulator: datasets with a prefix of their own."""
+
+    def __init__(self, root: Path, served: Emulator, project: Path = REPOSITORY) -> None:
+        super().__init__(root, project)
+        self.dataset = root.name.replace("-", "_")
+        self.served, self.client = served, served.client()
+        self.landing_prefix = f"bigquery://{PROJECT}.{self.dataset}_landing"
+        profile = PROFILE.format(rest=served.rest, project=PROJECT, dataset=self.dataset)
+        (root / "profiles.yml").write_text(profile)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that lead dbt and the encoder job to the emulator."""
+        path = [str(EMULATOR / "client"), os.environ.get("PYTHONPATH", "")]
+        return super().environment | {
+            "BIGQUERY_EMULATOR_HOST": self.served.rest,
+            "BIGQUERY_EMULATOR_GRPC": self.served.grpc,
+            "EMBEDDING_STORE_LANDING": self.landing_prefix,
+            "EMBEDDING_STORE_BIGQUERY_LOCATION": "US",
+            "PYTHONPATH": os.pathsep.join(filter(None, path)),
+        }
+
+    def arrow(self, sql: str) -> pa.Table:
+        """Return the rows of a query; a dataset is named as on DuckDB."""
+        return self.client.query(self._placed(sql)).result().to_arrow(create_bqstorage_client=False)
+
+    def query(self, sql: str) -> list[tuple]:
+        """Return the rows of a query."""
+        return [tuple(row.values()) for row in self.client.query(self._placed(sql)).result()]
+
+    def execute(self, sql: str) -> None:
+        """Change the store by hand, as nobody should."""
+        self.client.query(self._placed(sql)).result()
+
+    def tables(self) -> set[str]:
+        """Return every table and view, as `schema.name`."""
+        found = set()
+        for dataset in self.client.list_datasets():
+            schema = dataset.dataset_id.removeprefix(f"{self.dataset}_")
+            if schema in SCHEMAS:
+                found |= {f"{schema}.{t.table_id}" for t in self.client.list_tables(dataset)}
+        return found
+
+    def _placed(self, sql: str) -> str:
+        for schema in (*SCHEMAS, "landing"):
+            sql = sql.replace(f" {schema}.", f" {PROJECT}.{self.dataset}_{schema}.")
+        return sql

@@ -1,0 +1,87 @@
+"""Two stores of one history on two engines: what differs, row by row."""
+
+import math
+
+import pyarrow as pa
+from store import Store
+
+TOLERANCE = 1e-9
+# when a model ran, and with what: it differs between two builds of one engine too
+OF_THE_RUN = {"trained_at", "scored_at", "runtime"}
+
+
+def tables_of(store: Store, schemas: tuple[str, ...]) -> dict[str, pa.Table]:
+    """Return every table and view of these schemas, by `schema.name`."""
+    return {
+        name: store.arrow(f"select * from {name}")
+        for name in sorted(store.tables())
+        if name.split(".")[0] in schemas
+    }
+
+
+def differences(one: pa.Table, other: pa.Table) -> list[str]:
+    """Say where two tables differ: in their columns, their rows, or a number by more than TOLERANCE.
+
+    Rows are paired in the order of all columns that hold no floating point numbers.
+    """
+    if set(one.column_names) != set(other.column_names):
+        return [f"columns: {sorted(set(one.column_names) ^ set(other.column_names))}"]
+    exact = sorted(
+        name
+        for name in set(one.column_names) - OF_THE_RUN
+        if not _is_floating(one.schema.field(name).type)
+    )
+    floating = sorted(set(one.column_names) - OF_THE_RUN - set(exact))
+    left, right = (_rows(table, exact, floating) for table in (one, other))
+    if len(left) != len(right):
+        return [f"{len(left)} and {len(right)} rows"]
+    found = []
+    for (keys, numbers), (other_keys, other_numbers) in zip(left, right, strict=True):
+        found += [
+            f"{name}: {a!r} and {b!r} at {keys[:3]}"
+            for name, a, b in zip(exact, keys, other_keys, strict=True)
+            if a != b
+        ]
+        found += [
+            f"{name}: {a!r} and {b!r} at {keys[:3]}"
+            for name, a, b in zip(floating, numbers, other_numbers, strict=True)
+            if not _is_close(a, b)
+        ]
+    return found
+
+
+def _is_floating(kind: pa.DataType) -> bool:
+    return pa.types.is_floating(kind.value_type if pa.types.is_list(kind) else kind)
+
+
+def _rows(table: pa.Table, exact: list[str], floating: list[str]) -> list[tuple[tuple, tuple]]:
+    columns = {name: [_plain(value) for value in table[name].to_pylist()] for name in exact}
+    numbers = {name: table[name].to_pylist() for name in floating}
+    rows = zip(
+        zip(*columns.values(), strict=True) if columns else [()] * table.num_rows,
+        zip(*numbers.values(), strict=True) if numbers else [()] * table.num_rows,
+        strict=True,
+    )
+    return sorted(rows, key=repr)
+
+
+def _plain(value: object) -> str | None:
+    """A value as text: engines differ in zones, widths and decimals, not in what they say."""
+    if value is None or isinstance(value, str):
+        return value
+    if hasattr(value, "tzinfo"):
+        return value.replace(tzinfo=None).isoformat(timespec="microseconds")
+    if isinstance(value, list):
+        return str([_plain(item) for item in value])
+    return str(int(value)) if not isinstance(value, bool) else str(value)
+
+
+def _is_close(one: object, other: object) -> bool:
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_is_close, one, other))
+    if one is None or other is None:
+        # BigQuery has no null array: it comes back empty
+        return one == other or not (one or other)
+    return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE) or (
+        math.isnan(one) and math.isnan(other)
+    )

@@ -1,0 +1,78 @@
+"""Serve BigQuery's API from a folder, on free ports of the loopback address; for tests only.
+
+Runs in an environment of its own (`requirements.lock` beside this file, Python 3.13). Says where it
+serves in one line of JSON, and ends with the process that started it, however that one ends.
+Three gaps of local-bigquery 0.3.2 are mended here, each where the mended function stands.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import uvicorn
+from duckdb_extensions import import_extension
+from local_bigquery import app
+from local_bigquery.grpc import server
+from local_bigquery.jobs import merge, query
+from local_bigquery.settings import settings
+from local_bigquery.sql.dialect import DuckDBDialect
+from sqlglot import exp
+
+_execute, _merge = query.execute, merge.run
+
+
+def execute(*args, **options):
+    """Name the destination of a CREATE TABLE AS SELECT, which the client asks for."""
+    statistics, children, destination = _execute(*args, **options)
+    if destination is None and statistics.statementType == "CREATE_TABLE_AS_SELECT":
+        destination = statistics.ddlTargetTable
+    return statistics, children, destination
+
+
+def run_merge(cursor, tree, context):
+    """Give the source of a MERGE an alias, as dbt's is a subquery without one."""
+    source = tree.args["using"]
+    if isinstance(source, exp.Subquery) and not source.alias:
+        source.set("alias", exp.TableAlias(this=exp.to_identifier("__unnamed_source")))
+    return _merge(cursor, tree, context)
+
+
+def end_with_parent() -> None:
+    """End when the parent is gone: a test run that is killed leaves no server behind."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def main() -> None:
+    """Serve the folder of the first argument until the parent ends."""
+    end_with_parent()
+    for extension in ("icu", "ducklake", "spatial", "json"):
+        import_extension(extension)
+    query.execute, merge.run = execute, run_merge
+    # CURRENT_TIMESTAMP as an alias is not what DuckDB calls the function
+    DuckDBDialect.Generator.TRANSFORMS[exp.CurrentTimestamp] = lambda *_: "GET_CURRENT_TIMESTAMP()"
+    settings.data_dir = Path(sys.argv[1])
+    _, grpc_port = server.start("127.0.0.1", 0)
+    rest = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
+    thread = threading.Thread(target=rest.run, daemon=True)
+    thread.start()
+    while not rest.started and thread.is_alive():
+        time.sleep(0.01)
+    rest_port = rest.servers[0].sockets[0].getsockname()[1]
+    served = {"rest": f"http://127.0.0.1:{rest_port}", "grpc": f"127.0.0.1:{grpc_port}"}
+    sys.stdout.write(json.dumps(served) + "\n")
+    sys.stdout.flush()
+    thread.join()
+
+
+if __name__ == "__main__":
+    main()
