@@ -60,7 +60,7 @@ due as (
             '; split by ', datasets.split_policy, ' (', split_shares.shares, ' of 1000)',
             '; salt {{ var("split_salt") }}'
         ) as specification_text,
-        {{ requested_moment() or period_start('datasets.cadence', 'newest_objects.known_at') }} as as_of
+        {{ requested_moment('as_of') or period_start('datasets.cadence', 'newest_objects.known_at') }} as as_of
     from datasets
     inner join tasks
         on datasets.task = tasks.task

@@ -1,4 +1,8 @@
-{{ config(materialized = 'incremental', full_refresh = false) }}
+{{ config(
+    materialized = 'incremental',
+    full_refresh = false,
+    cluster_by = ['snapshot_id'],
+) }}
 
 with headers as (
     select * from {{ ref('dataset_headers') }}

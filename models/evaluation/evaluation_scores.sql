@@ -1,4 +1,8 @@
-{{ config(materialized = 'incremental', full_refresh = false) }}
+{{ config(
+    materialized = 'incremental',
+    full_refresh = false,
+    cluster_by = ['model_id', 'evaluation_snapshot_id'],
+) }}
 
 {# Each model on the validation and test rows of its own snapshot, and of what its dataset stands
    for now, so that an old and a new model can be compared on the same examples. #}

@@ -1,4 +1,9 @@
-{{ config(materialized = 'incremental', full_refresh = false) }}
+{{ config(
+    materialized = 'incremental',
+    full_refresh = false,
+    partition_by = day_partitions('scored_at'),
+    cluster_by = ['classifier_id', 'object_id'],
+) }}
 
 with scores as (
     select * from {{ ref('prediction_scores') }}

@@ -58,8 +58,8 @@ wanted as (
         classifiers.weight_decay,
         case when classifiers.positive_label is not null then cast(0.5 as {{ float_type() }}) end as decision_threshold,
         -- only what is left of the snapshot and has a vector: erasing an example or gaining a vector asks for another model
-        cast(train_sums.fingerprint as string) as train_fingerprint,
-        cast(validation_sums.fingerprint as string) as validation_fingerprint,
+        {{ sum_text('train_sums.fingerprint') }} as train_fingerprint,
+        {{ sum_text('validation_sums.fingerprint') }} as validation_fingerprint,
         coverage.coverage,
         current_snapshots.as_of as snapshot_as_of
     from classifiers

@@ -1,7 +1,7 @@
 {#- A landed row that does not reach staging is a row here, never a silent loss. -#}
 {%- set checked = [
     ('object_events', 'base_object_events', 'stg_objects'),
-    ('embedding_events', 'base_embedding_events', 'stg_embedding_events'),
+    ('embedding_events', 'judged_embedding_events', 'stg_embedding_events'),
     ('account_events', 'base_account_events', 'stg_account_events'),
     ('rating_events', 'base_rating_events', 'stg_rating_events'),
     ('decision_events', 'base_decision_events', 'stg_decision_events'),

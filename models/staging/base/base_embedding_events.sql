@@ -23,7 +23,7 @@ typed as (
         {{ cast_or_null('is_truncated', 'boolean') }} as is_truncated,
         landed_at is not null as has_landed_at,
         {{ cast_or_null('encoded_at', 'timestamp') }} as encoded_at,
-        {{ cast_or_null('landed_at', 'timestamp') }} as landed_at,
+        {{ partition_timestamp('landed_at') }} as landed_at,
         {{ vector }} as embedding
     from source
 ),

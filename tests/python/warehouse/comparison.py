@@ -55,14 +55,20 @@ def _is_floating(kind: pa.DataType) -> bool:
 
 
 def _rows(table: pa.Table, exact: list[str], floating: list[str]) -> list[tuple[tuple, tuple]]:
-    columns = {name: [_plain(value) for value in table[name].to_pylist()] for name in exact}
-    numbers = {name: table[name].to_pylist() for name in floating}
+    columns = {name: [_plain(value) for value in _values(table[name])] for name in exact}
+    numbers = {name: _values(table[name]) for name in floating}
     rows = zip(
         zip(*columns.values(), strict=True) if columns else [()] * table.num_rows,
         zip(*numbers.values(), strict=True) if numbers else [()] * table.num_rows,
         strict=True,
     )
     return sorted(rows, key=repr)
+
+
+def _values(column: pa.ChunkedArray) -> list:
+    """The values of a column; BigQuery has no null array, it comes back empty."""
+    values = column.to_pylist()
+    return [value or [] for value in values] if pa.types.is_list(column.type) else values
 
 
 def _plain(value: object) -> str | None:
@@ -80,8 +86,7 @@ def _is_close(one: object, other: object) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_is_close, one, other))
     if one is None or other is None:
-        # BigQuery has no null array: it comes back empty
-        return one == other or not (one or other)
+        return one is other
     return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE) or (
         math.isnan(one) and math.isnan(other)
     )
