@@ -60,6 +60,7 @@ lint: setup  ## style of Python, YAML and SQL, and the conventions on the manife
 	$(CHECKS) $(BIN)/dbt --quiet --warn-error parse --target bigquery --target-path target/checks/bigquery
 	$(BIN)/dbt-bouncer run
 	$(CHECKS) $(BIN)/sqlfluff lint models tests --processes 2 --disable-progress-bar
+	$(CHECKS) EMBEDDING_STORE_SCORER=sql $(BIN)/sqlfluff lint models/python/sql_scorer --disable-progress-bar
 
 format: setup  ## mend the style of Python
 	$(BIN)/ruff check --fix

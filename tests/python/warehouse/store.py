@@ -69,11 +69,11 @@ class Store:
             "TZ": FOREIGN_ZONE,
         }
 
-    def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess:
+    def run(self, command: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
         """Run a command of the virtual environment to its end."""
         return subprocess.run(
             [BIN / command, *map(str, arguments)],
-            env=self.environment,
+            env=self.environment | variables,
             cwd=self.root,
             capture_output=True,
             text=True,
@@ -83,11 +83,11 @@ class Store:
         """Run the encoder job over a manifest."""
         return self.run("encoder-job", "run", "--source", source)
 
-    def dbt(self, *arguments: str) -> Build:
+    def dbt(self, *arguments: str, **variables: str) -> Build:
         """Run dbt; its results are those of this run, never of an earlier one."""
         results = self.target / "run_results.json"
         results.unlink(missing_ok=True)
-        done = self.run("dbt", "--no-use-colors", *arguments)
+        done = self.run("dbt", "--no-use-colors", *arguments, **variables)
         nodes = json.loads(results.read_text())["results"] if results.exists() else []
         statuses = {node["unique_id"]: node["status"] for node in nodes}
         return Build(done.returncode, done.stdout + done.stderr, statuses)
