@@ -45,7 +45,7 @@ demo: landed  ## fetch real reviews, encode them, build everything, print how go
 	@$(BIN)/python demo/report.py
 
 test: lint .venv-bigquery/installed  ## everything that must pass before a change lands
-	$(BIN)/pytest --numprocesses auto --dist loadgroup
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 test-bigquery: setup .venv-bigquery/installed  ## the BigQuery target alone, on the emulator
 	$(BIN)/pytest tests/python/warehouse/test_bigquery.py

@@ -72,7 +72,7 @@ def test_a_second_build_trains_scores_and_changes_nothing(spoilt: Store):
 
 def test_a_full_refresh_changes_no_row_of_the_ledger(spoilt: Store):
     before = ledger_of(spoilt)
-    build = spoilt.build("--full-refresh")
+    build = spoilt.build_models("--full-refresh")
     assert build.exit_code == 0, build.output[-4000:]
     assert ledger_of(spoilt) == before
 
@@ -116,7 +116,7 @@ def test_a_tampered_snapshot_row_fails_the_build(spoilt: Store):
 def test_a_build_killed_between_header_and_rows_is_completed_by_the_next(spoilt: Store):
     before = ledger_of(spoilt)
     spoilt.execute("delete from ledger.dataset_snapshots")
-    build = spoilt.build()
+    build = spoilt.build_models()
     assert build.exit_code == 0, build.output[-4000:]
     assert ledger_of(spoilt) == before
 
@@ -152,7 +152,7 @@ def test_a_changed_rule_makes_a_new_snapshot_and_keeps_the_old(spoilt: Store):
 
 
 def test_another_moment_is_another_snapshot_and_the_newest_stays_current(spoilt: Store):
-    build = spoilt.build("--vars", "as_of: 2026-09-07")
+    build = spoilt.build_models("--vars", "as_of: 2026-09-07")
     assert build.exit_code == 0, build.output[-4000:]
     rows = spoilt.query(
         "select as_of::date::text, is_current from published.dataset_summaries where task = 'review_tone' order by 1"
@@ -198,7 +198,7 @@ def test_vectors_under_a_wrong_fingerprint_stop_the_build_before_they_are_loaded
     assert "encoder-job register" in build.output
 
     by_hand.unlink()
-    build = store.build()
+    build = store.build_models()
     assert build.exit_code == 0, build.output[-4000:]
     assert build.status("training_records") == "success"
 
@@ -355,7 +355,7 @@ def test_a_new_week_adds_a_snapshot_and_trains_only_on_new_examples(
     def build_with(object_id: str, created_at: str, *arguments: str) -> Build:
         row = (object_id, "c1", created_at, "a camera of another week")
         assert store.encode(manifest_of(tmp_path / f"{object_id}.csv", [row])).returncode == 0
-        build = store.build(*arguments)
+        build = store.build_models(*arguments)
         assert build.exit_code == 0, build.output[-4000:]
         return build
 
@@ -451,7 +451,7 @@ def test_a_change_that_is_taken_back_brings_the_old_model_back(spoilt: Store):
     before = spoilt.query(champions)
     project = spoilt.edit_project()
     edit_seed(project, "classifiers", "review_tone_mlp", hidden_units="8", state="shadow")
-    build = spoilt.build("--vars", "rescore_from: 2026-01-01")
+    build = spoilt.build_models("--vars", "rescore_from: 2026-01-01")
     assert build.exit_code == 0, build.output[-4000:]
     assert spoilt.query(champions) != before
     states = "select distinct deployment_state from {} where classifier_id = 'review_tone_mlp'"
@@ -461,7 +461,7 @@ def test_a_change_that_is_taken_back_brings_the_old_model_back(spoilt: Store):
         ("shadow",),
     ]
     edit_seed(project, "classifiers", "review_tone_mlp", hidden_units="128", state="live")
-    build = spoilt.build()
+    build = spoilt.build_models()
     assert build.exit_code == 0, build.output[-4000:]
     assert "nothing to train" in build.output
     assert spoilt.query(champions) == before
