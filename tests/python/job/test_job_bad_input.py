@@ -269,13 +269,13 @@ def test_a_full_landing_is_refused_and_continued(job, tmp_path, limit):
 
 _AS_NOBODY = """
 import os, sys
-from encoder_job.landing import open_landing
+from encoder_job.folder_landing import FolderLanding
 from encoder_job.errors import guarded
 import typer
 if os.geteuid() == 0:
     os.setuid(65534)
 try:
-    guarded(lambda: open_landing(sys.argv[1]).ensure_tables())()
+    guarded(lambda: FolderLanding(sys.argv[1]).ensure_tables())()
 except typer.Exit as end:
     sys.exit(end.exit_code)
 """
