@@ -13,7 +13,8 @@ from itertools import count
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from google.api_core.exceptions import Conflict, GoogleAPICallError, NotFound
+import requests
+from google.api_core.exceptions import Conflict, GoogleAPICallError, GoogleAPIError, NotFound
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery, bigquery_storage
@@ -129,7 +130,7 @@ class BigQueryLanding:
     def _clear_errors(self, place: str) -> Iterator[None]:
         try:
             yield
-        except (GoogleAPICallError, GoogleAuthError) as error:
+        except (GoogleAPIError, GoogleAuthError, requests.RequestException) as error:
             # the message of a failed load can quote what was loaded
             reason = next((it.get("reason") for it in getattr(error, "errors", ()) or ()), None)
             told = ", ".join(filter(None, (type(error).__name__, reason)))
@@ -145,6 +146,9 @@ def _has_failed(job: bigquery.LoadJob) -> bool:
     try:
         job.result()
     except GoogleAPICallError:
+        # what went wrong may be the asking, not the job
+        if not job.error_result:
+            raise
         return True
     return False
 

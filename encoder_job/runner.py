@@ -164,8 +164,9 @@ class Runner:
         if not self._is_started:
             self._is_started = True
             self._land_phase("started")
-        self._landing.write_part(table, rows, [[row[column] for column in key] for row in rows])
-        self.counts[table] += len(rows)
+        ids = [[row[column] for column in key] for row in rows]
+        if self._landing.write_part(table, rows, ids):
+            self.counts[table] += len(rows)
 
     def _land_phase(self, phase: str) -> None:
         row = {
