@@ -1,7 +1,10 @@
 """The process beside dbt: connects BigFrames as the profile says, and runs one compiled model."""
 
 import json
+import os
 import sys
+import threading
+import time
 from typing import Any
 
 import bigframes.pandas
@@ -16,8 +19,21 @@ def connect(credentials: BigQueryCredentials) -> None:
         options.client_endpoints_override = {"bqclient": credentials.api_endpoint}
 
 
+def end_with_parent() -> None:
+    """End when dbt is gone: what nobody waits for must not write a table later."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def run(job: dict[str, Any]) -> None:
     """Run the code that dbt compiled, as the notebook would: as the main module."""
+    end_with_parent()
     connect(BigQueryCredentials.from_dict(job["credentials"]))
     compiled = compile(job["code"], f"<{job['name']}>", "exec")
     exec(compiled, {"__name__": "__main__"})  # noqa: S102
