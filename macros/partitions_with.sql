@@ -1,4 +1,4 @@
-{# A condition that keeps the partitions which hold the rows of a query, and lets the engine skip all others: engines skip
+{# A condition that keeps the partitions from the oldest row of a query on, and lets the engine skip those before: engines skip
    partitions for a constant, not for a join. Runs the query, so let it read keys, never vectors.
    Usage: where {{ partitions_with(unstaged_keys, 'landed_at') }} #}
 {% macro partitions_with(query, column) -%}

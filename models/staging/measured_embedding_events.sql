@@ -5,21 +5,17 @@
     cluster_by = ['encoder_fingerprint'],
 ) }}
 
-{#- Vectors are read once, when they land: what must be known of them later stands here. -#}
-{%- set landed_row_id = row_hash({'row_hash': 'string', 'known_at': 'timestamp'}) -%}
-{%- set unjudged %}
+{#- Vectors are read when they land: what must be known of them later stands here, whatever the registry says of them. -#}
+{%- set unmeasured %}
     select landed_at
     from {{ ref('base_embedding_events') }}
-    where {{ landed_row_id }} not in (select landed_row_id from {{ this }})
+    where landed_row_id not in (select landed_row_id from {{ this }})
 {%- endset -%}
 
 with events as (
-    select
-        *,
-        {{ landed_row_id }} as landed_row_id
-    from {{ ref('base_embedding_events') }}
+    select * from {{ ref('base_embedding_events') }}
     {%- if is_incremental() %}
-    where {{ partitions_with(unjudged, 'landed_at') }}
+    where {{ partitions_with(unmeasured, 'landed_at') }}
     {%- endif %}
 ),
 
@@ -35,26 +31,31 @@ new_events as (
     {%- endif %}
 ),
 
-judged as (
+measured as (
     select
         landed_row_id,
         event_id,
         object_id,
         object_version,
+        encoder_id,
         encoder_fingerprint,
         record_id,
         row_hash,
-        rejection_reason,
         embedding_dim,
         embedding_norm,
+        has_landed_at,
+        encoded_at,
         landed_at,
         known_at
     from new_events
-    -- of copies that name the same moment one is judged, in whatever order they lie
+    -- of copies that differ in the vector alone a usable one is measured, in whatever order they lie
     qualify row_number() over (
         partition by landed_row_id
-        order by rejection_reason, embedding_norm, runtime
+        order by
+            case when {{ is_finite('embedding_norm') }} then 1 else 2 end,
+            embedding_dim desc,
+            embedding_norm
     ) = 1
 )
 
-select * from judged
+select * from measured

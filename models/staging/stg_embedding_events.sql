@@ -33,25 +33,6 @@ with unstaged as (
     {{ unstaged | trim }}
 ),
 
-first_known as (
-    select *
-    from unstaged
-    qualify row_number() over (
-        partition by event_id
-        order by known_at, row_hash
-    ) = 1
-),
-
--- another lander may have given the same vector another event_id
-one_per_encoder as (
-    select *
-    from first_known
-    qualify row_number() over (
-        partition by object_id, object_version, encoder_fingerprint
-        order by known_at, row_hash
-    ) = 1
-),
-
 -- vectors only of the partitions in which something is to be staged
 events as (
     select *
@@ -61,34 +42,50 @@ events as (
     {%- endif %}
 ),
 
-staged as (
-    select
-        events.event_id,
-        events.object_id,
-        events.object_version,
-        events.encoder_id,
-        events.encoder_fingerprint,
-        events.runtime,
-        events.job_run_id,
-        events.record_id,
-        events.row_hash,
-        events.token_count,
-        one_per_encoder.embedding_dim,
-        one_per_encoder.embedding_norm,
-        events.is_truncated,
-        events.encoded_at,
-        events.known_at,
-        events.embedding
+-- the vector that was measured, which is still there
+measured_events as (
+    select events.*
     from events
-    inner join one_per_encoder
+    inner join unstaged
         on
-            events.row_hash = one_per_encoder.row_hash
-            and events.known_at = one_per_encoder.known_at
-    -- copies that name the same moment
+            events.landed_row_id = unstaged.landed_row_id
+            and events.embedding_dim = unstaged.embedding_dim
+            and events.embedding_norm = unstaged.embedding_norm
+),
+
+first_known as (
+    select *
+    from measured_events
     qualify row_number() over (
-        partition by events.event_id
-        order by events.runtime, events.job_run_id
+        partition by event_id
+        order by known_at, row_hash, landed_row_id
+    ) = 1
+),
+
+-- another lander may have given the same vector another event_id
+one_per_encoder as (
+    select
+        event_id,
+        object_id,
+        object_version,
+        encoder_id,
+        encoder_fingerprint,
+        runtime,
+        job_run_id,
+        record_id,
+        row_hash,
+        token_count,
+        embedding_dim,
+        embedding_norm,
+        is_truncated,
+        encoded_at,
+        known_at,
+        embedding
+    from first_known
+    qualify row_number() over (
+        partition by object_id, object_version, encoder_fingerprint
+        order by known_at, row_hash, landed_row_id
     ) = 1
 )
 
-select * from staged
+select * from one_per_encoder

@@ -228,6 +228,19 @@ def test_faulty_rows_are_rejected_and_the_others_arrive(spoilt: Store):
     ]
 
 
+def test_a_registry_that_is_corrected_lets_in_what_it_kept_out(landed: Store, tmp_path: Path):
+    store = landed.copy(tmp_path / "store")
+    project = store.edit_project()
+    staging = ("--exclude-resource-type", "test", "--select", "path:seeds", "path:models/staging")
+    for dimension, staged in (("383", 0), ("384", 793)):
+        edit_seed(project, "encoders", "minilm-l6-v2", embedding_dim="1")
+        edit_seed(project, "encoders", "minilm-l6-v2", embedding_dim=dimension)
+        build = store.dbt("build", *staging)
+        assert build.exit_code == 0, build.output[-4000:]
+        assert store.query("select count(*) from restricted.stg_embedding_events") == [(staged,)]
+    assert store.contents("internal.rejected_events") == []
+
+
 def test_a_conflicting_row_is_rejected_and_the_first_stays(spoilt: Store):
     event_id, rating = spoilt.query(
         "select event_id, rating from internal.stg_rating_events order by 1 limit 1"
