@@ -85,8 +85,7 @@ examples as (
         contents.object_id,
         contents.object_version,
         contents.split,
-        embedding_events.event_id,
-        embedding_events.embedding
+        embedding_events.event_id
     from evaluations
     inner join contents
         on
@@ -127,16 +126,22 @@ unscored as (
 ),
 
 -- an example of two snapshots is computed once
+pairs as (
+    select distinct
+        model_id,
+        event_id
+    from unscored
+),
+
+-- vectors last: none is read for what is scored already
 vectors as (
     select
-        model_id,
-        event_id,
-        embedding
-    from unscored
-    qualify row_number() over (
-        partition by model_id, event_id
-        order by evaluation_snapshot_id, object_id
-    ) = 1
+        pairs.model_id,
+        pairs.event_id,
+        embedding_events.embedding
+    from pairs
+    inner join embedding_events
+        on pairs.event_id = embedding_events.event_id
 ),
 
 probabilities_by_event as (
