@@ -115,6 +115,8 @@ HISTORIES = 40
 DATASETS = (
     "--exclude-resource-type",
     "test",
+    "--exclude-resource-type",
+    "unit_test",
     "--select",
     "path:seeds",
     "path:models/staging",
@@ -142,7 +144,7 @@ def test_histories_made_by_chance_give_equal_datasets(
             () if build else ("--vars", f"as_of: '{as_of - timedelta(days=20):%Y-%m-%d %H:%M:%S}'")
         )
         for each in (store, bigquery_store):
-            done = each.dbt("build", *DATASETS, "--exclude-resource-type", "unit_test", *asked)
+            done = each.dbt("build", *DATASETS, *asked)
             assert done.exit_code == 0, done.output[-4000:]
     expected, found = (tables_of(each, SCHEMAS) for each in (store, bigquery_store))
     assert set(found) == set(expected)
