@@ -5,8 +5,17 @@
     cluster_by = ['classifier_id', 'object_id'],
 ) }}
 
+{%- set unpublished %}
+    select scored_at
+    from {{ ref('prediction_scores') }}
+    where prediction_id not in (select prediction_id from {{ this }})
+{%- endset -%}
+
 with scores as (
     select * from {{ ref('prediction_scores') }}
+    {%- if is_incremental() %}
+    where {{ partitions_with(unpublished, 'scored_at') }}
+    {%- endif %}
 ),
 
 classifier_models as (

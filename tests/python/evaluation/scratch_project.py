@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -50,6 +51,7 @@ PARENTS = {
         "object_id": "s",
         "object_version": "s",
         "encoder_fingerprint": "s",
+        "known_at": TIME,
         "embedding": pa.list_(pa.float32()),
     },
     "classifier_models": {
@@ -165,28 +167,17 @@ class ScratchProject:
         return {name: result["status"] for name, result in found.items()}
 
 
-def render(template: str, engine: str, **variables) -> str:
-    """Renders SQL with the real macros as an engine dispatches them, without a connection."""
+def render(template: str) -> str:
+    """Renders SQL with the real macros as DuckDB has them, without a connection."""
     environment = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=False)
     macros: dict = {}
 
     class Adapter:
         @staticmethod
         def dispatch(name, *_):
-            return macros.get(f"{engine}__{name}", macros.get(f"default__{name}"))
+            return macros[f"default__{name}"]
 
-    environment.globals.update(
-        {
-            "return": lambda value: value,
-            "adapter": Adapter,
-            "target": {"type": engine},
-            "ref": lambda name: f"project.dataset.{name}",
-            "this": "project.dataset.this_model",
-            "config": lambda **_: "",
-            "is_incremental": lambda: True,
-            **variables,
-        }
-    )
+    environment.globals.update({"return": lambda value: value, "adapter": Adapter})
     sources = [path.read_text() for path in sorted((ROOT / "macros").glob("*.sql"))]
     module = environment.from_string("\n".join(sources)).make_module()
     macros.update({name: value for name, value in vars(module).items() if callable(value)})
@@ -261,6 +252,7 @@ def fixture_rows(
                 "object_id": f"{network.model_id}/{position}",
                 "object_version": "1",
                 "encoder_fingerprint": network.encoder_fingerprint,
+                "known_at": datetime(2026, 9, 1) + timedelta(days=position),
                 "embedding": vector.tolist(),
             }
             # the same object under another encoder of the same dimension: it must not be scored
