@@ -12,6 +12,7 @@ them, then a softmax over the classes, in double precision.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 BATCH_ROWS = 4_096
+MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}:\d{2})?")
 
 SCORE_SCHEMA = pa.schema(
     [
@@ -55,23 +57,20 @@ def log(message: str) -> None:
 # What is to be scored
 
 
-def moment_of(rescore_from: Any) -> datetime | None:
-    """Return the moment from which history is scored again, in UTC without a zone, or None.
+def moment_of(rescore_from: str) -> datetime | None:
+    """Return the moment from which history is scored again, in UTC without a zone; None for none.
 
-    The value comes through YAML, where an unset variable may arrive as the word none. A moment
-    without a zone is UTC. Raises ValueError with the form that is expected.
+    Takes what the macro `requested_moment` takes, which serves the SQL scorer. Raises ValueError
+    with the forms that are expected.
     """
-    text = "" if rescore_from is None else str(rescore_from).strip()
-    if text.lower() in ("", "none", "null"):
+    if not rescore_from:
         return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+    if not MOMENT.fullmatch(rescore_from):
         raise ValueError(
-            f"rescore_from is {text!r}; give a date or a time such as 2026-10-01 "
-            "or 2026-10-01T12:00:00+00:00"
-        ) from None
-    return naive_utc(moment)
+            f"rescore_from: {rescore_from!r} is no UTC moment; write 2026-10-01 "
+            "or '2026-10-01 12:00:00'"
+        )
+    return datetime.fromisoformat(rescore_from)
 
 
 def naive_utc(moment: datetime) -> datetime:
@@ -85,9 +84,7 @@ def unscored_query(queue: str, scores: str | None, rescore_from: datetime | None
     `queue` is a query and `scores` the name of the table of this very model (None: there is none
     yet). An event that any model of the same classifier has scored counts as scored, so that a
     new champion scores what is new; from `rescore_from` on only this model's own score counts.
-    A classifier without a champion has nothing to score.
     """
-    queue = f"select * from ({queue}) as queue where model_id is not null"  # noqa: S608
     if scores is None:
         return queue
     is_missing, own_scores = "by_classifier.event_id is null", ""
@@ -116,8 +113,7 @@ def missing_query(unscored: str) -> str:
     return f"""
         select
             model_id,
-            min(landed_at) as first_landed_at,
-            count(*) - count(landed_at) as undated
+            min(landed_at) as first_landed_at
         from ({unscored}) as unscored
         group by model_id"""  # noqa: S608
 
@@ -128,14 +124,11 @@ def vectors_query(unscored: str, missing: list[dict[str, Any]]) -> str:
     The bound on landed_at changes nothing in the result. It lets the engine skip the vectors of
     what landed, and was scored, long ago, which an anti-join alone would read.
     """
-    wanted = (
-        "select classifier_id, model_id, event_id, deployment_state, embedding "  # noqa: S608
-        f"from ({unscored}) as unscored"
-    )
-    if any(row["undated"] for row in missing):
-        return wanted
     first = min(naive_utc(row["first_landed_at"]) for row in missing)
-    return f"{wanted} where landed_at >= timestamp '{first.isoformat(sep=' ')}'"
+    return (
+        "select classifier_id, model_id, event_id, deployment_state, embedding "  # noqa: S608
+        f"from ({unscored}) as unscored where landed_at >= timestamp '{first.isoformat(sep=' ')}'"
+    )
 
 
 # ---------------------------------------------------------------------------------------------
@@ -337,7 +330,7 @@ def model(dbt, session):
     unscored = unscored_query(
         sql_of(queue_relation, is_bigframes),
         str(dbt.this) if dbt.is_incremental else None,
-        moment_of(dbt.config.meta_get("rescore_from", None)),
+        moment_of(dbt.config.meta_get("rescore_from")),
     )
     # Keys first: where nothing is missing, no vector and no weight is read.
     missing = read_query(session, missing_query(unscored), is_bigframes).to_pylist()

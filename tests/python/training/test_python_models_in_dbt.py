@@ -44,7 +44,7 @@ models:
     config:
       <<: *ledger
       meta:
-        rescore_from: "{{ var('rescore_from', none) }}"
+        rescore_from: "{{ var('rescore_from', '') }}"
 """
 STUBS = {
     "training_queue": "select * from read_parquet('queue.parquet')",
