@@ -43,6 +43,9 @@ _CLUSTERED_BY = "encoder_fingerprint"
 class BigQueryLanding:
     """A dataset with one table for each landing table."""
 
+    # BigQuery takes 1,500 load jobs a table and day
+    part_objects = 4_096
+
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         named = _PREFIX.fullmatch(prefix)

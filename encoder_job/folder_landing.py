@@ -23,6 +23,8 @@ _STALE_SECONDS = 3600
 class FolderLanding:
     """A folder, or any fsspec URL, with one folder of Parquet parts for each landing table."""
 
+    part_objects = 256
+
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         try:

@@ -19,8 +19,6 @@ from encoder_job.landing import Landing
 from encoder_job.reader import Manifest, Row
 from encoder_job.registry import EncoderRow
 
-# objects in one part; also the most that a kill can cost
-PART_OBJECTS = 256
 _PART_CHARACTERS = 16_000_000
 
 
@@ -41,9 +39,9 @@ class _Batch:
     rows: list[Row] = field(default_factory=list)
     characters: int = 0
 
-    def is_full(self) -> bool:
+    def is_full(self, part_objects: int) -> bool:
         largest = max(len(self.objects), len(self.failures), len(self.rows))
-        return largest >= PART_OBJECTS or self.characters >= _PART_CHARACTERS
+        return largest >= part_objects or self.characters >= _PART_CHARACTERS
 
 
 class Runner:
@@ -75,7 +73,7 @@ class Runner:
         for row in manifest.rows():
             self.counts["read"] += 1
             self._take(row, batch)
-            if batch.is_full():
+            if batch.is_full(self._landing.part_objects):
                 self._land(batch)
                 batch = _Batch()
             self._on_progress(self.counts["read"])

@@ -236,7 +236,8 @@ def test_minilm_killed_twice_gives_the_same_bytes(minilm_job, tmp_path):
     source = manifest(tmp_path / "objects.jsonl", records)
     assert minilm_job.run(source).exit_code == 0
     landing = tmp_path / "killed"
-    code = "from encoder_job import cli, runner; runner.PART_OBJECTS = 32; cli.main()"
+    small_parts = "folder_landing.FolderLanding.part_objects = 32"
+    code = f"from encoder_job import cli, folder_landing; {small_parts}; cli.main()"
     for after in (0.1, 0.6):
         process = _start(minilm_job.folder, source, landing, code)
         assert _kill_while_it_lands(process, landing, after)
