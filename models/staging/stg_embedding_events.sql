@@ -42,7 +42,7 @@ events as (
     {%- endif %}
 ),
 
--- the vector that was measured, which is still there
+-- the vector that was measured, which is still there; BigQuery may add up a norm in another order each time
 measured_events as (
     select events.*
     from events
@@ -50,7 +50,7 @@ measured_events as (
         on
             events.landed_row_id = unstaged.landed_row_id
             and events.embedding_dim = unstaged.embedding_dim
-            and events.embedding_norm = unstaged.embedding_norm
+            and abs(events.embedding_norm - unstaged.embedding_norm) <= 1e-9 * unstaged.embedding_norm
 ),
 
 first_known as (
@@ -58,7 +58,7 @@ first_known as (
     from measured_events
     qualify row_number() over (
         partition by event_id
-        order by known_at, row_hash, landed_row_id
+        order by known_at, row_hash, landed_row_id, embedding_norm
     ) = 1
 ),
 
