@@ -1,13 +1,27 @@
 """Two stores of one history on two engines: what differs, row by row."""
 
 import math
+from collections.abc import Collection
 
 import pyarrow as pa
 from store import Store
 
 TOLERANCE = 1e-9
 # when a model ran, and with what: it differs between two builds of one engine too
-OF_THE_RUN = {"trained_at", "scored_at", "runtime"}
+OF_THE_RUN = {
+    "ledger.training_records": {"trained_at", "runtime"},
+    "internal.classifier_models": {"trained_at", "runtime"},
+    "ledger.prediction_scores": {"scored_at"},
+    "published.predictions": {"scored_at"},
+    "published.latest_predictions": {"scored_at"},
+}
+KINDS = (
+    ("text", pa.types.is_string),
+    ("floating", pa.types.is_floating),
+    ("number", lambda kind: pa.types.is_integer(kind) or pa.types.is_decimal(kind)),
+    ("truth", pa.types.is_boolean),
+    ("moment", pa.types.is_timestamp),
+)
 
 
 def tables_of(store: Store, schemas: tuple[str, ...]) -> dict[str, pa.Table]:
@@ -19,19 +33,28 @@ def tables_of(store: Store, schemas: tuple[str, ...]) -> dict[str, pa.Table]:
     }
 
 
-def differences(one: pa.Table, other: pa.Table) -> list[str]:
+def all_differences(
+    expected: dict[str, pa.Table], found: dict[str, pa.Table]
+) -> dict[str, list[str]]:
+    """Say of every table that differs, or is in one store only, the first few differences."""
+    told = {name: ["in one store only"] for name in set(expected) ^ set(found)}
+    for name in set(expected) & set(found):
+        told[name] = differences(expected[name], found[name], OF_THE_RUN.get(name, set()))[:3]
+    return {name: different for name, different in told.items() if different}
+
+
+def differences(
+    one: pa.Table, other: pa.Table, ignored: Collection[str] = frozenset()
+) -> list[str]:
     """Say where two tables differ: in their columns, their rows, or a number by more than TOLERANCE.
 
     Rows are paired in the order of all columns that hold no floating point numbers.
     """
-    if set(one.column_names) != set(other.column_names):
-        return [f"columns: {sorted(set(one.column_names) ^ set(other.column_names))}"]
-    exact = sorted(
-        name
-        for name in set(one.column_names) - OF_THE_RUN
-        if not _is_floating(one.schema.field(name).type)
-    )
-    floating = sorted(set(one.column_names) - OF_THE_RUN - set(exact))
+    kinds, other_kinds = ({f.name: _kind(f.type) for f in table.schema} for table in (one, other))
+    if kinds != other_kinds:
+        return [f"columns: {sorted(set(kinds.items()) ^ set(other_kinds.items()))}"]
+    exact = sorted(name for name in set(kinds) - set(ignored) if "floating" not in kinds[name])
+    floating = sorted(set(kinds) - set(ignored) - set(exact))
     left, right = (_rows(table, exact, floating) for table in (one, other))
     if len(left) != len(right):
         return [f"{len(left)} and {len(right)} rows"]
@@ -50,8 +73,11 @@ def differences(one: pa.Table, other: pa.Table) -> list[str]:
     return found
 
 
-def _is_floating(kind: pa.DataType) -> bool:
-    return pa.types.is_floating(kind.value_type if pa.types.is_list(kind) else kind)
+def _kind(kind: pa.DataType) -> str:
+    """A type in the words that both engines share: they differ in widths and zones."""
+    if pa.types.is_list(kind):
+        return f"list of {_kind(kind.value_type)}"
+    return next(word for word, is_of_kind in KINDS if is_of_kind(kind))
 
 
 def _rows(table: pa.Table, exact: list[str], floating: list[str]) -> list[tuple[tuple, tuple]]:

@@ -43,7 +43,7 @@ def histories(count: int, seed: int, as_of: datetime, fingerprint: str) -> dict[
             tables, f"{PREFIXES[number % len(PREFIXES)]}-{number}", chance, as_of, fingerprint
         )
     for table, rows in tables.items():
-        rows += [dict(row) for row in rows if chance.random() < 0.05]
+        rows += [_again(row, chance) for row in rows if chance.random() < 0.05]
         chance.shuffle(rows)
         tables[table] = pa.Table.from_pylist(rows, schema=SCHEMAS[table])
     return tables
@@ -87,6 +87,16 @@ def _add_history(
                 moment,
             )
         _add_decisions(tables["decision_events"], object_id, chance, moment)
+
+
+def _again(row: dict, chance: random.Random) -> dict:
+    """A row a second time; of vectors, half the time with another one in it."""
+    if "embedding" in row and chance.random() < 0.5:
+        other = chance.choice(
+            (row["embedding"][::-1], [-x for x in row["embedding"]], _vector(chance))
+        )
+        return row | {"embedding": other}
+    return dict(row)
 
 
 def _moments(chance: random.Random, as_of: datetime) -> Callable[[], datetime]:
@@ -152,10 +162,7 @@ def _add_vector(
 ) -> None:
     if chance.random() < 0.2:
         return
-    vector = np.random.default_rng(chance.randrange(2**32)).normal(size=384)
-    vector = (vector / np.linalg.norm(vector)).astype(np.float32)
-    if chance.random() < 0.1:
-        vector = vector * 2 if chance.random() < 0.5 else vector[:7]
+    vector = _vector(chance)
     rows.append(
         {
             "event_id": event_id(object_id, version, fingerprint),
@@ -171,9 +178,18 @@ def _add_vector(
             "is_truncated": False,
             "encoded_at": created,
             "landed_at": created + TICK * chance.randint(0, 9),
-            "embedding": vector.tolist(),
+            "embedding": vector,
         }
     )
+
+
+def _vector(chance: random.Random) -> list[float]:
+    """A vector of length one, or, rarely, too long or with too few dimensions."""
+    vector = np.random.default_rng(chance.randrange(2**32)).normal(size=384)
+    vector = (vector / np.linalg.norm(vector)).astype(np.float32)
+    if chance.random() < 0.1:
+        vector = vector * 2 if chance.random() < 0.5 else vector[:7]
+    return vector.tolist()
 
 
 def _add_ratings(

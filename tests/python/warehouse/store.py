@@ -14,7 +14,10 @@ import pyarrow as pa
 
 REPOSITORY = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
-PROJECT_PARTS = ("dbt_project.yml", "selectors.yml", "models", "macros", "seeds", "tests")
+PROJECT_PARTS = (
+    *("dbt_project.yml", "selectors.yml", "models", "macros", "seeds"),
+    *("tests/*.sql", "tests/generic", "encoder_job/probes"),
+)
 CONTENT_KEY = "a key of the tests, long enough"
 # a zone far from UTC: no build may depend on where the machine stands
 FOREIGN_ZONE = "Pacific/Kiritimati"
@@ -44,16 +47,23 @@ class Build:
         """How many nodes ended in each status."""
         return Counter(self.statuses.values())
 
+    def kinds(self) -> str:
+        """How many nodes of each kind were built, in words."""
+        kinds = Counter(node.split(".")[0] for node in self.statuses)
+        return ", ".join(f"{count} {kind}s" for kind, count in sorted(kinds.items()))
+
 
 class Store:
-    """One store below a folder; `project` is the repository unless the test edits a copy."""
+    """One store below a folder, with a copy of the project that a test may edit."""
 
-    def __init__(self, root: Path, project: Path = REPOSITORY) -> None:
-        self.root, self.project = root, project
+    def __init__(self, root: Path) -> None:
+        self.root, self.project = root, root / "project"
         self.landing, self.duckdb = root / "landing", root / "store.duckdb"
         self.target = root / "target"
-        root.mkdir(parents=True, exist_ok=True)
-        shutil.copy(REPOSITORY / "profiles.yml.example", root / "profiles.yml")
+        if not self.project.exists():
+            for source in (path for part in PROJECT_PARTS for path in REPOSITORY.glob(part)):
+                _copy(source, self.project / source.relative_to(REPOSITORY))
+            _copy(REPOSITORY / "profiles.yml.example", root / "profiles.yml")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -64,8 +74,9 @@ class Store:
             "DBT_PROJECT_DIR": str(self.project),
             "DBT_TARGET_PATH": str(self.target),
             "EMBEDDING_STORE_CONTENT_KEY": CONTENT_KEY,
-            "EMBEDDING_STORE_DUCKDB": str(self.duckdb),
-            "EMBEDDING_STORE_LANDING": str(self.landing),
+            # the same for every store: to dbt another path is another project, to be parsed anew
+            "EMBEDDING_STORE_DUCKDB": f"../{self.duckdb.name}",
+            "EMBEDDING_STORE_LANDING": f"../{self.landing.name}",
             "TZ": FOREIGN_ZONE,
         }
 
@@ -74,7 +85,7 @@ class Store:
         return subprocess.run(
             [BIN / command, *map(str, arguments)],
             env=self.environment | variables,
-            cwd=self.root,
+            cwd=self.project,
             capture_output=True,
             text=True,
         )
@@ -92,27 +103,39 @@ class Store:
         statuses = {node["unique_id"]: node["status"] for node in nodes}
         return Build(done.returncode, done.stdout + done.stderr, statuses)
 
-    def build(self, *arguments: str) -> Build:
+    def build(self, *arguments: str, **variables: str) -> Build:
         """Run `dbt build` as a schedule would."""
-        return self.dbt("build", "--selector", "nightly", *arguments)
+        return self.dbt("build", "--selector", "nightly", *arguments, **variables)
 
-    def build_models(self, *arguments: str) -> Build:
+    def build_models(self, *arguments: str, **variables: str) -> Build:
         """Build without data tests, where a test looks at what is built and not at what dbt says of it."""
-        return self.build("--exclude-resource-type", "test", *arguments)
+        return self.build("--exclude-resource-type", "test", *arguments, **variables)
+
+    def compiled(self, model: str) -> str:
+        """Return the query that dbt last made of a model."""
+        found = (self.target / "compiled").rglob(f"{model}.sql")
+        # beside it lie the fixtures of unit tests, in folders named after their files
+        return next(path for path in found if "unit_tests" not in str(path)).read_text()
+
+    def connect(self, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+        """Open the store; its views find the landing folder from where the project lies."""
+        connection = duckdb.connect(str(self.duckdb), read_only)
+        connection.execute(f"set file_search_path = '{self.project}'")
+        return connection
 
     def query(self, sql: str) -> list[tuple]:
         """Return the rows of a query."""
-        with duckdb.connect(str(self.duckdb), read_only=True) as connection:
+        with self.connect(read_only=True) as connection:
             return connection.execute(sql).fetchall()
 
     def arrow(self, sql: str) -> pa.Table:
         """Return the rows of a query as Arrow."""
-        with duckdb.connect(str(self.duckdb), read_only=True) as connection:
+        with self.connect(read_only=True) as connection:
             return connection.sql(sql).to_arrow_table()
 
     def execute(self, sql: str) -> None:
         """Change the store by hand, as nobody should."""
-        with duckdb.connect(str(self.duckdb)) as connection:
+        with self.connect() as connection:
             connection.execute(sql)
 
     def columns(self) -> dict[tuple[str, str], str]:
@@ -133,24 +156,23 @@ class Store:
         return self.query(f"select * from {table} order by all")
 
     def copy(self, root: Path) -> "Store":
-        """Return a copy to be spoilt, with the same project."""
-        other = Store(root, self.project)
-        for place in ("landing", "store.duckdb"):
-            source = self.root / place
-            if source.is_dir():
-                shutil.copytree(source, root / place)
-            elif source.exists():
-                shutil.copy(source, root / place)
-        return other
+        """Return a copy to be spoilt, with what dbt has parsed already."""
+        places = (
+            "landing",
+            "store.duckdb",
+            "project",
+            "profiles.yml",
+            "target/partial_parse.msgpack",
+        )
+        for place in places:
+            if (self.root / place).exists():
+                _copy(self.root / place, root / place)
+        return Store(root)
 
-    def edit_project(self) -> Path:
-        """Give this store a copy of the project to edit, and return its folder."""
-        self.project = self.root / "project"
-        self.project.mkdir()
-        for part in PROJECT_PARTS:
-            source = REPOSITORY / part
-            if source.is_dir():
-                shutil.copytree(source, self.project / part)
-            else:
-                shutil.copy(source, self.project / part)
-        return self.project
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copy(source, target)

@@ -1,67 +1,52 @@
 """The project on BigQuery's emulator: everything that is built and tested on DuckDB, and equal to it row by row."""
 
-import os
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow as pa
+import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from bigquery_store import PYTHON, SCHEMAS, BigQueryStore, Emulator, emulator
-from comparison import differences, tables_of
-from histories import histories
-from store import REPOSITORY, Build, Store
+import sqlglot
+from bigquery_store import SCHEMAS, BigQueryStore, Emulator, emulator
+from comparison import all_differences, tables_of
+from sqlglot import exp
+from store import Build, Store
 
 from encoder_job.bigquery_landing import BigQueryLanding
+from encoder_job.errors import Refusal
 from encoder_job.folder_landing import FolderLanding
-from encoder_job.registry import Registry
+from encoder_job.identity import event_id
 
 LEDGER = ("ledger", "published")
+WITHOUT_VECTORS = (*LEDGER, "internal")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    if not PYTHON.exists():
-        reason = "NOT TESTED ON BIGQUERY: its emulator needs Python 3.13; `make test-bigquery` sets it up"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
     with emulator(tmp_path_factory.mktemp("bigquery") / "emulator") as found:
         yield found
 
 
-def land_parts(landed: Store, store: BigQueryStore, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Load every part of a landing folder, as the job does with its own; return how many were new."""
-    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", store.served.rest)
-    landing = BigQueryLanding(store.landing_prefix)
-    landing.ensure_tables()
-    parts = sorted(landed.landing.glob("*/**/*.parquet"))
-    return sum(
-        landing.write_part(part.parent.name, pq.read_table(part), part.name)
-        for part in parts
-        if part.name != "empty.parquet"
-    )
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bigquery_landed(
     served: Emulator, landed: Store, tmp_path_factory: pytest.TempPathFactory
 ) -> BigQueryStore:
     """The small real sample, in a landing dataset."""
     store = BigQueryStore(tmp_path_factory.mktemp("bigquery") / "sample", served)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        assert land_parts(landed, store, monkeypatch) > 3
-        assert land_parts(landed, store, monkeypatch) == 0
+    assert store.land_parts(landed) > 3
+    assert store.land_parts(landed) == 0
     return store
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bigquery_first_build(bigquery_landed: BigQueryStore) -> tuple[BigQueryStore, Build]:
     return bigquery_landed, bigquery_landed.dbt("build")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bigquery_built(bigquery_first_build: tuple[BigQueryStore, Build]) -> BigQueryStore:
     store, build = bigquery_first_build
     assert build.exit_code == 0, build.output[-4000:]
@@ -69,19 +54,59 @@ def bigquery_built(bigquery_first_build: tuple[BigQueryStore, Build]) -> BigQuer
 
 
 def test_the_first_build_passes_everything(
-    bigquery_first_build: tuple[BigQueryStore, Build], first_build: tuple[Store, Build]
+    bigquery_first_build: tuple[BigQueryStore, Build],
+    first_build: tuple[Store, Build],
+    record_property: Callable,
 ):
     _, build = bigquery_first_build
     assert build.exit_code == 0, build.output[-4000:]
     assert build.statuses == first_build[1].statuses
+    record_property("built on BigQuery's emulator and passed", build.kinds())
 
 
-def test_every_table_equals_duckdbs(bigquery_built: BigQueryStore, built: Store):
+def test_what_is_compiled_for_bigquery_is_googlesql(bigquery_built: BigQueryStore):
+    """The emulator also knows the functions of DuckDB, which it is made of; BigQuery does not."""
+    paths = list((bigquery_built.target / "compiled").rglob("*.sql"))
+    assert len(paths) > 500
+    for path in paths:
+        query = path.read_text()
+        assert not re.search(r"::|\[\]|\b(try_cast|len)\(", query), path
+        parsed = sqlglot.parse_one(query, dialect="bigquery")
+        unknown = {function.name.lower() for function in parsed.find_all(exp.Anonymous)}
+        assert unknown <= {"error"}, path
+
+
+def test_every_table_equals_duckdbs(
+    bigquery_built: BigQueryStore, built: Store, record_property: Callable
+):
     expected, found = (tables_of(store, SCHEMAS) for store in (built, bigquery_built))
-    assert set(found) == set(expected)
+    assert all_differences(expected, found) == {}
     assert len(found) > 50
-    different = {name: differences(expected[name], found[name])[:3] for name in expected}
-    assert {name: told for name, told in different.items() if told} == {}
+    rows = sum(table.num_rows for table in found.values())
+    record_property("compared with DuckDB", f"{len(found)} tables and views, {rows} rows, equal")
+
+
+def test_scores_equal_duckdbs(
+    bigquery_built: BigQueryStore, built: Store, record_property: Callable
+):
+    scores = "select classifier_id, event_id, probabilities from ledger.prediction_scores"
+    expected, found = (
+        store.arrow(f"{scores} order by classifier_id, event_id")
+        for store in (built, bigquery_built)
+    )
+    classifiers = set(expected["classifier_id"].to_pylist())
+    assert len(classifiers) == 4
+    for classifier in sorted(classifiers):
+        of_it = [
+            table.filter(pc.equal(table["classifier_id"], classifier))
+            for table in (expected, found)
+        ]
+        assert of_it[0]["event_id"].equals(of_it[1]["event_id"])
+        one, other = (np.concatenate(t["probabilities"].to_numpy()) for t in of_it)
+        largest = np.abs(one - other).max()
+        assert largest < 1e-5
+        told = f"{of_it[0].num_rows} scores, SQL and Python differ by {largest:.1e} at most"
+        record_property(classifier, told)
 
 
 def test_the_python_scorer_gives_what_the_sql_scorer_gave(
@@ -94,71 +119,94 @@ def test_the_python_scorer_gives_what_the_sql_scorer_gave(
     )
     assert build.exit_code == 0, build.output[-4000:]
     assert "prediction_scores: scored" in build.output
-    scores = "select * from ledger.prediction_scores"
-    assert differences(built.arrow(scores), bigquery_built.arrow(scores)) == []
+    expected, found = (tables_of(store, ("ledger",)) for store in (built, bigquery_built))
+    assert all_differences(expected, found) == {}
 
 
-def test_a_second_build_trains_scores_and_changes_nothing(bigquery_built: BigQueryStore):
+def test_a_second_build_trains_scores_and_changes_nothing(
+    bigquery_built: BigQueryStore, record_property: Callable
+):
     before = tables_of(bigquery_built, LEDGER)
     build = bigquery_built.build_models()
     assert build.exit_code == 0, build.output[-4000:]
     assert "training_records: nothing to train" in build.output
-    after = tables_of(bigquery_built, LEDGER)
-    assert {name: differences(table, after[name])[:3] for name, table in before.items()} == {
-        name: [] for name in before
-    }
+    assert all_differences(before, tables_of(bigquery_built, LEDGER)) == {}
+    told = (
+        f"{build.kinds()}; nothing trained, nothing scored, no row of {len(before)} tables changed"
+    )
+    record_property("built a second time", told)
 
 
-# the newest objects lie up to six hours later: the week and the month begin, and a leap day ends, near these
-MOMENTS = (datetime(2026, 6, 1, tzinfo=UTC), datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC))
-HISTORIES = 40
-DATASETS = (
-    "--exclude-resource-type",
-    "test",
-    "--exclude-resource-type",
-    "unit_test",
-    "--select",
-    "path:seeds",
-    "path:models/staging",
-    "path:models/datasets",
-)
-
-
-@pytest.mark.parametrize("as_of", MOMENTS, ids=str)
-def test_histories_made_by_chance_give_equal_datasets(
-    as_of: datetime, served: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    store = Store(tmp_path / "duckdb")
-    fingerprint = Registry(REPOSITORY).active("text").encoder_fingerprint
-    made = histories(HISTORIES, as_of.year, as_of, fingerprint)
-    folder = FolderLanding(str(store.landing))
-    folder.ensure_tables()
-    bigquery_store = BigQueryStore(tmp_path / f"h{as_of.year}", served)
-    # an earlier moment first, then what is due: the second build finds some of its work done
-    for build, half in enumerate((slice(None, None, 2), slice(1, None, 2))):
-        for table, rows in made.items():
-            taken = rows.take(pa.array(range(rows.num_rows)[half], pa.int64()))
-            folder.write_part(table, taken, build)
-        land_parts(store, bigquery_store, monkeypatch)
-        asked = (
-            () if build else ("--vars", f"as_of: '{as_of - timedelta(days=20):%Y-%m-%d %H:%M:%S}'")
+def land_later(store: Store, landed_at: datetime) -> int:
+    """Land copies of some objects and vectors under other ids; return of how many."""
+    objects, events = (
+        pq.read_table(store.landing / table).slice(0, 20).to_pylist()
+        for table in ("object_events", "embedding_events")
+    )
+    for row in objects:
+        row["object_id"] += "/later"
+    for row in events:
+        row["object_id"] += "/later"
+        row["landed_at"] = landed_at
+        row["event_id"] = event_id(
+            row["object_id"], row["object_version"], row["encoder_fingerprint"]
         )
-        for each in (store, bigquery_store):
-            done = each.dbt("build", *DATASETS, *asked)
-            assert done.exit_code == 0, done.output[-4000:]
-    expected, found = (tables_of(each, SCHEMAS) for each in (store, bigquery_store))
-    assert set(found) == set(expected)
-    different = {name: differences(expected[name], found[name])[:3] for name in expected}
-    assert {name: told for name, told in different.items() if told} == {}
-    reasons = store.query(
-        "select count(distinct exclusion_reason) from internal.dataset_candidates"
-    )
-    assert reasons[0][0] >= 4
-    assert (
-        store.query("select count(distinct rejection_reason) from internal.rejected_events")[0][0]
-        > 5
-    )
-    assert store.query("select count(*) > 20 from ledger.dataset_snapshots")[0][0]
+    landing = FolderLanding(str(store.landing))
+    landing.write_part("object_events", objects, "later")
+    landing.write_part("embedding_events", events, "later")
+    return len(events)
+
+
+def test_a_build_with_new_events_reads_no_partition_before_them(
+    bigquery_built: BigQueryStore, spoilt: Store
+):
+    stores, landed_at = (spoilt, bigquery_built), datetime.now(UTC).replace(microsecond=0)
+    count = land_later(spoilt, landed_at)
+    assert bigquery_built.land_parts(spoilt) == 2
+    for store in stores:
+        build = store.build_models(EMBEDDING_STORE_SCORER="sql")
+        assert build.exit_code == 0, build.output[-4000:]
+        from_then_on = f"landed_at >= timestamp '{landed_at:%Y-%m-%d %H:%M:%S}.000000'"
+        for model in ("measured_embedding_events", "stg_embedding_events", "prediction_scores"):
+            assert f"where ({from_then_on})" in store.compiled(model), model
+        assert "where (false)" in store.compiled("evaluation_scores")
+        scored_at = store.query("select max(scored_at) from ledger.prediction_scores")[0][0]
+        assert f"where (scored_at >= timestamp '{scored_at:%Y-%m-%d %H:%M:%S.%f}')" in (
+            store.compiled("predictions")
+        )
+    assert all_differences(*(tables_of(store, WITHOUT_VECTORS) for store in stores)) == {}
+
+    # an older model has scored everything: the champion scores again what landed from a moment on
+    for store in stores:
+        of_one = "where classifier_id = 'review_tone_mlp'"
+        store.execute(f"update ledger.prediction_scores set model_id = 'older' {of_one}")
+        build = store.dbt(
+            *("build", "--exclude-resource-type", "test", "--select", "prediction_scores"),
+            *("--vars", f"rescore_from: {landed_at:%Y-%m-%dT%H:%M:%S}"),
+            EMBEDDING_STORE_SCORER="sql",
+        )
+        assert build.exit_code == 0, build.output[-4000:]
+        assert store.query(
+            f"select count(*) from ledger.prediction_scores {of_one} and model_id <> 'older'"
+        ) == [(count,)]
+
+
+def test_a_part_whose_load_failed_is_loaded_by_the_next_run(
+    served: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", served.rest)
+    store = BigQueryStore(tmp_path / "failed", served)
+    landing = BigQueryLanding(store.landing_prefix)
+    landing.ensure_tables()
+    part = [{"event_id": "r", "object_id": "o", "rating": 1.0}]
+    with monkeypatch.context() as broken:
+        broken.setattr("pyarrow.parquet.write_table", lambda _, sink, **__: sink.write(b"PAR1"))
+        for _ in range(2):
+            with pytest.raises(Refusal, match="table rating_events: BigQuery refuses"):
+                landing.write_part("rating_events", part, "ids")
+    assert landing.write_part("rating_events", part, "ids")
+    assert not landing.write_part("rating_events", part, "ids")
+    assert store.query("select event_id, rating from landing.rating_events") == [("r", 1.0)]
 
 
 def test_the_job_lands_in_bigquery_what_is_not_there_yet(served: Emulator, tmp_path: Path):

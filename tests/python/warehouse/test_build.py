@@ -122,7 +122,7 @@ def test_a_build_killed_between_header_and_rows_is_completed_by_the_next(spoilt:
 
 
 def test_a_changed_rule_makes_a_new_snapshot_and_keeps_the_old(spoilt: Store):
-    project = spoilt.edit_project()
+    project = spoilt.project
     edit_seed(project, "datasets", "negative_review", window_months="1")
     # other shares move customers: no old model may be examined on those that it learned from
     edit_seed(project, "datasets", "review_tone", split_policy="half_test")
@@ -230,7 +230,7 @@ def test_faulty_rows_are_rejected_and_the_others_arrive(spoilt: Store):
 
 def test_a_registry_that_is_corrected_lets_in_what_it_kept_out(landed: Store, tmp_path: Path):
     store = landed.copy(tmp_path / "store")
-    project = store.edit_project()
+    project = store.project
     staging = ("--exclude-resource-type", "test", "--select", "path:seeds", "path:models/staging")
     for dimension, staged in (("383", 0), ("384", 793)):
         edit_seed(project, "encoders", "minilm-l6-v2", embedding_dim="1")
@@ -259,7 +259,7 @@ def test_a_conflicting_row_is_rejected_and_the_first_stays(spoilt: Store):
 
 
 def test_a_classifier_of_an_unknown_encoder_is_named(spoilt: Store):
-    edit_seed(spoilt.edit_project(), "classifiers", "review_tone_mlp", encoder_id="nobody")
+    edit_seed(spoilt.project, "classifiers", "review_tone_mlp", encoder_id="nobody")
     build = spoilt.build()
     assert build.exit_code == 1
     assert (
@@ -274,7 +274,7 @@ def test_a_broken_landing_file_is_named(spoilt: Store):
     broken.write_bytes(b"PAR1 and no more")
     build = spoilt.dbt("build", "--select", "base_rating_events+1")
     assert build.exit_code == 1
-    assert str(broken) in build.output
+    assert "landing/rating_events/broken.parquet" in build.output
     broken.unlink()
     assert spoilt.dbt("build", "--select", "base_rating_events+1").exit_code == 0
 
@@ -412,6 +412,13 @@ def test_a_session_in_another_zone_stops_the_build_before_anything_is_read(spoil
     assert ledger_of(spoilt) == before
 
 
+def test_a_scorer_that_does_not_exist_stops_the_build(spoilt: Store):
+    build = spoilt.dbt("build", "--select", "prediction_scores", EMBEDDING_STORE_SCORER="sqll")
+    assert build.exit_code != 0
+    assert "EMBEDDING_STORE_SCORER: 'sqll' is no scorer; write python or sql" in build.output
+    assert not [status for status in build.statuses.values() if status == "success"]
+
+
 def test_another_salt_or_other_shares_stop_the_build(spoilt: Store):
     before = ledger_of(spoilt)
     build = spoilt.build("--vars", "split_salt: another")
@@ -419,7 +426,7 @@ def test_another_salt_or_other_shares_stop_the_build(spoilt: Store):
     assert "this store was begun with split/1 and the build asks for another" in build.output
     assert build.status("dataset_snapshots") == "skipped"
 
-    policies = spoilt.edit_project() / "seeds" / "split_policies.csv"
+    policies = spoilt.project / "seeds" / "split_policies.csv"
     policies.write_text(policies.read_text().replace("700", "600"))
     build = spoilt.build()
     assert build.exit_code == 1
@@ -462,7 +469,7 @@ def test_vectors_that_are_missing_or_broken_train_nothing(landed: Store, tmp_pat
 def test_a_change_that_is_taken_back_brings_the_old_model_back(spoilt: Store):
     champions = "select classifier_id, model_id from internal.champions order by 1"
     before = spoilt.query(champions)
-    project = spoilt.edit_project()
+    project = spoilt.project
     edit_seed(project, "classifiers", "review_tone_mlp", hidden_units="8", state="shadow")
     build = spoilt.build_models("--vars", "rescore_from: 2026-01-01")
     assert build.exit_code == 0, build.output[-4000:]

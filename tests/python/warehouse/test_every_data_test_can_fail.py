@@ -124,7 +124,7 @@ def store_to_spoil(
     built: Store, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     copy = built.copy(tmp_path_factory.mktemp("spoilt") / "store")
-    with duckdb.connect(str(copy.duckdb)) as connection:
+    with copy.connect() as connection:
         yield connection
 
 

@@ -13,15 +13,17 @@ import time
 from pathlib import Path
 
 import uvicorn
+from duckdb import CatalogException
 from duckdb_extensions import import_extension
 from local_bigquery import app
+from local_bigquery.engine import database
 from local_bigquery.grpc import server
 from local_bigquery.jobs import merge, query
 from local_bigquery.settings import settings
 from local_bigquery.sql.dialect import DuckDBDialect
 from sqlglot import exp
 
-_execute, _merge = query.execute, merge.run
+_execute, _merge, _objects = query.execute, merge.run, database.objects
 
 
 def execute(*args, **options):
@@ -38,6 +40,23 @@ def run_merge(cursor, tree, context):
     if isinstance(source, exp.Subquery) and not source.alias:
         source.set("alias", exp.TableAlias(this=exp.to_identifier("__unnamed_source")))
     return _merge(cursor, tree, context)
+
+
+def objects(project_id, dataset_id, table_id=None):
+    """Look one table up by its name: the catalogue is the slower the more it holds, and is asked often."""
+    if table_id is None:
+        return _objects(project_id, dataset_id)
+    views = (
+        "SELECT 1 FROM duckdb_views() WHERE database_name = ? AND schema_name = ? AND view_name = ?"
+    )
+    if database.fetch(views, [project_id, dataset_id, table_id]):
+        return [(table_id, "VIEW", 0)]
+    name = database.quote(project_id, dataset_id, table_id)
+    try:
+        ((size,),) = database.fetch(f"SELECT count(*) FROM {name}")
+    except CatalogException:
+        return []
+    return [(table_id, "TABLE", size)]
 
 
 def end_with_parent() -> None:
@@ -57,7 +76,7 @@ def main() -> None:
     end_with_parent()
     for extension in ("icu", "ducklake", "spatial", "json"):
         import_extension(extension)
-    query.execute, merge.run = execute, run_merge
+    query.execute, merge.run, database.objects = execute, run_merge, objects
     # CURRENT_TIMESTAMP as an alias is not what DuckDB calls the function
     DuckDBDialect.Generator.TRANSFORMS[exp.CurrentTimestamp] = lambda *_: "GET_CURRENT_TIMESTAMP()"
     settings.data_dir = Path(sys.argv[1])

@@ -1,0 +1,78 @@
+"""Event histories made by chance give the same datasets on both engines, row by row."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from bigquery_store import SCHEMAS, BigQueryStore, Emulator, emulator
+from comparison import all_differences, tables_of
+from histories import histories
+from store import REPOSITORY, Store
+
+from encoder_job.folder_landing import FolderLanding
+from encoder_job.registry import Registry
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Emulator]:
+    """An emulator for one test: it is the slower the more tables it holds."""
+    with emulator(tmp_path / "emulator") as found:
+        yield found
+
+
+# the newest objects lie up to six hours later: the week and the month begin, and a leap day ends, near these
+MOMENTS = (datetime(2026, 6, 1, tzinfo=UTC), datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC))
+HISTORIES = 40
+DATASETS = (
+    "--exclude-resource-type",
+    "test",
+    "--exclude-resource-type",
+    "unit_test",
+    "--select",
+    "path:seeds",
+    "path:models/staging",
+    "path:models/datasets",
+)
+
+
+@pytest.mark.parametrize("as_of", MOMENTS, ids=str)
+def test_histories_made_by_chance_give_equal_datasets(
+    as_of: datetime,
+    tmp_path: Path,
+    served: Emulator,
+    record_property: Callable,
+):
+    store = Store(tmp_path / "duckdb")
+    fingerprint = Registry(REPOSITORY).active("text").encoder_fingerprint
+    made = histories(HISTORIES, as_of.year, as_of, fingerprint)
+    folder = FolderLanding(str(store.landing))
+    folder.ensure_tables()
+    bigquery_store = BigQueryStore(tmp_path / f"h{as_of.year}", served)
+    # an earlier moment first, then what is due: the second build finds some of its work done
+    for build, half in enumerate((slice(None, None, 2), slice(1, None, 2))):
+        for table, rows in made.items():
+            taken = rows.take(pa.array(range(rows.num_rows)[half], pa.int64()))
+            folder.write_part(table, taken, build)
+        bigquery_store.land_parts(store)
+        asked = (
+            () if build else ("--vars", f"as_of: '{as_of - timedelta(days=20):%Y-%m-%d %H:%M:%S}'")
+        )
+        for each in (store, bigquery_store):
+            done = each.dbt("build", *DATASETS, *asked)
+            assert done.exit_code == 0, done.output[-4000:]
+    expected, found = (tables_of(each, SCHEMAS) for each in (store, bigquery_store))
+    assert all_differences(expected, found) == {}
+    rows = sum(table.num_rows for table in found.values())
+    told = f"{HISTORIES} in {len(found)} tables and views, {rows} rows, equal"
+    record_property(f"histories that end at {as_of:%Y-%m-%d}", told)
+    reasons = store.query(
+        "select count(distinct exclusion_reason) from internal.dataset_candidates"
+    )
+    assert reasons[0][0] >= 4
+    assert (
+        store.query("select count(distinct rejection_reason) from internal.rejected_events")[0][0]
+        > 5
+    )
+    assert store.query("select count(*) > 20 from ledger.dataset_snapshots")[0][0]
