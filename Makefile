@@ -48,7 +48,7 @@ test: lint .venv-bigquery/installed  ## everything that must pass before a chang
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 test-bigquery: setup .venv-bigquery/installed  ## the BigQuery target alone, on the emulator
-	$(BIN)/pytest tests/python/warehouse/test_bigquery.py
+	$(BIN)/pytest --numprocesses auto --dist loadfile tests/python/warehouse/test_bigquery*.py
 
 lint: setup  ## style of Python, YAML and SQL, and the conventions on the manifest
 	@mkdir -p target/checks/landing target/checks/profiles
