@@ -1,6 +1,8 @@
 {# Which snapshots are due. The clock is the newest object, never the wall: the same rows ask for the same snapshots.
    A changed rule is another specification, hence another snapshot; the old one stays. #}
 
+{%- set asked_moments = requested_moments('as_of') -%}
+
 {#- Raised with every change of the rules in dataset_candidates. -#}
 {%- set exclusion_rules = 'exclusion rules exclusions/1' -%}
 with datasets as (
@@ -26,6 +28,16 @@ newest_objects as (
     from objects
     group by modality
 ),
+
+{%- if asked_moments %}
+
+asked_moments as (
+    {%- for moment in asked_moments %}
+    select {{ moment }} as as_of
+    {{- " union all" if not loop.last }}
+    {%- endfor %}
+),
+{%- endif %}
 
 split_shares as (
     select
@@ -60,7 +72,7 @@ due as (
             '; split by ', datasets.split_policy, ' (', split_shares.shares, ' of 1000)',
             '; salt {{ var("split_salt") }}'
         ) as specification_text,
-        {{ requested_moment('as_of') or period_start('datasets.cadence', 'newest_objects.known_at') }} as as_of
+        {{ 'asked_moments.as_of' if asked_moments else period_start('datasets.cadence', 'newest_objects.known_at') }} as as_of
     from datasets
     inner join tasks
         on datasets.task = tasks.task
@@ -68,6 +80,9 @@ due as (
         on datasets.split_policy = split_shares.split_policy
     inner join newest_objects
         on datasets.modality = newest_objects.modality
+    {%- if asked_moments %}
+    cross join asked_moments
+    {%- endif %}
 ),
 
 specified as (
