@@ -31,8 +31,10 @@ PREFIXES = (
 Events = dict[str, list[dict]]
 
 
-def histories(count: int, seed: int, as_of: datetime, fingerprint: str) -> dict[str, pa.Table]:
-    """Return every landing table of some histories that end soon after a moment.
+def histories(
+    count: int, seed: int, as_of: datetime, fingerprint: str, days: int = 120
+) -> dict[str, pa.Table]:
+    """Return every landing table of some histories of so many days that end soon after a moment.
 
     Rows are in no order. Some come twice, late, too early, or say something else under one id.
     """
@@ -40,7 +42,11 @@ def histories(count: int, seed: int, as_of: datetime, fingerprint: str) -> dict[
     tables: Events = {table: [] for table in SCHEMAS}
     for number in range(count):
         _add_history(
-            tables, f"{PREFIXES[number % len(PREFIXES)]}-{number}", chance, as_of, fingerprint
+            tables,
+            f"{PREFIXES[number % len(PREFIXES)]}-{number}",
+            chance,
+            _moments(chance, as_of, days),
+            fingerprint,
         )
     for table, rows in tables.items():
         rows += [_again(row, chance) for row in rows if chance.random() < 0.05]
@@ -50,9 +56,8 @@ def histories(count: int, seed: int, as_of: datetime, fingerprint: str) -> dict[
 
 
 def _add_history(
-    tables: Events, prefix: str, chance: random.Random, as_of: datetime, fingerprint: str
+    tables: Events, prefix: str, chance: random.Random, moment: Callable, fingerprint: str
 ) -> None:
-    moment = _moments(chance, as_of)
     customers = [f"{prefix}/c{n}" for n in range(chance.randint(1, 4))]
     contents = [f"{prefix}/m{n}" for n in range(6)] + [None]
     for customer in customers:
@@ -86,20 +91,22 @@ def _add_history(
                 chance,
                 moment,
             )
-        _add_decisions(tables["decision_events"], object_id, chance, moment)
+        _add_decisions(tables["decision_events"], object_id, created, chance, moment)
 
 
 def _again(row: dict, chance: random.Random) -> dict:
-    """A row a second time; of vectors, half the time with another one in it."""
+    """A row a second time; half the time it says something else under the same id and times."""
     if "embedding" in row and chance.random() < 0.5:
         other = chance.choice(
             (row["embedding"][::-1], [-x for x in row["embedding"]], _vector(chance))
         )
         return row | {"embedding": other}
+    if "rating" in row and chance.random() < 0.5:
+        return row | {"rating": -row["rating"]}
     return dict(row)
 
 
-def _moments(chance: random.Random, as_of: datetime) -> Callable[[], datetime]:
+def _moments(chance: random.Random, as_of: datetime, days: int) -> Callable[[], datetime]:
     midnight = as_of.replace(hour=0, minute=0, second=0, microsecond=0)
     window = midnight.replace(
         month=(midnight.month - 4) % 12 + 1, year=midnight.year - (midnight.month < 4), day=1
@@ -116,7 +123,7 @@ def _moments(chance: random.Random, as_of: datetime) -> Callable[[], datetime]:
     def moment() -> datetime:
         if chance.random() < 0.4:
             return chance.choice(boundaries) + chance.choice((-TICK, timedelta(0), TICK))
-        return as_of - timedelta(seconds=chance.randint(-6 * 3600, 120 * 86400))
+        return as_of - timedelta(seconds=chance.randint(-6 * 3600, days * 86400))
 
     return moment
 
@@ -219,10 +226,14 @@ def _add_ratings(
 
 
 def _add_decisions(
-    rows: list[dict], object_id: str, chance: random.Random, moment: Callable
+    rows: list[dict],
+    object_id: str,
+    created: datetime,
+    chance: random.Random,
+    moment: Callable,
 ) -> None:
     for number in range(chance.choice((0, 0, 0, 1, 2, 3))):
-        decided = moment()
+        decided = chance.choice((moment(), moment(), created, created - TICK))
         task = chance.choice(("negative_review", "review_tone", "unheard of"))
         rows.append(
             {

@@ -1,5 +1,6 @@
 """A store of its own for a test: landing folder, DuckDB file, dbt's artefacts, and a project to build."""
 
+import csv
 import json
 import os
 import shutil
@@ -168,6 +169,19 @@ class Store:
             if (self.root / place).exists():
                 _copy(self.root / place, root / place)
         return Store(root)
+
+
+def edit_seed(project: Path, seed: str, key: str, **values: str) -> None:
+    """Change columns of the rows of a registry whose first column is `key`."""
+    path = project / "seeds" / f"{seed}.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    edited = [row | values if next(iter(row.values())) == key else row for row in rows]
+    assert edited != rows
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(edited)
 
 
 def _copy(source: Path, target: Path) -> None:

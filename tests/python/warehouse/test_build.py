@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from store import REPOSITORY, Build, Store
+from store import REPOSITORY, Build, Store, edit_seed
 
 LEDGER = (
     "ledger.dataset_headers",
@@ -30,19 +30,6 @@ def land(store: Store, table: str, rows: list[dict], name: str = "by_hand") -> P
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows), path)
     return path
-
-
-def edit_seed(project: Path, seed: str, key: str, **values: str) -> None:
-    """Change columns of the rows of a registry whose first column is `key`."""
-    path = project / "seeds" / f"{seed}.csv"
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    edited = [row | values if next(iter(row.values())) == key else row for row in rows]
-    assert edited != rows
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(edited)
 
 
 def test_the_first_build_passes_everything(first_build: tuple[Store, Build]):

@@ -1,0 +1,197 @@
+"""Snapshots of event histories made by chance: beside a second telling of the rules, and beside themselves."""
+
+import csv
+import random
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from histories import histories
+from reference import Dataset, candidates, staged
+from store import REPOSITORY, Store, edit_seed
+
+from encoder_job.folder_landing import FolderLanding
+from encoder_job.registry import Registry
+
+ROOM = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
+ROOM += ("--select", "path:seeds", "path:models/staging", "path:models/datasets")
+HISTORIES = 250
+NEWEST = (
+    datetime(2026, 6, 1, tzinfo=UTC),
+    datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC),
+    datetime(2025, 12, 31, 12, tzinfo=UTC),
+    datetime(2025, 5, 31, tzinfo=UTC),
+)
+
+
+def land(store: Store, tables: dict[str, pa.Table], ids: object) -> None:
+    landing = FolderLanding(str(store.landing))
+    landing.ensure_tables()
+    for table, rows in tables.items():
+        landing.write_part(table, rows, ids)
+
+
+def build_room(store: Store, moments: Iterable[datetime]) -> None:
+    asked = ", ".join(f"'{moment:%Y-%m-%d %H:%M:%S}'" for moment in moments)
+    build = store.dbt("build", *ROOM, "--vars", f"as_of: [{asked}]")
+    assert build.exit_code == 0, build.output[-4000:]
+
+
+def seed(project: Path, name: str) -> list[dict]:
+    with (project / "seeds" / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def datasets_of(project: Path) -> list[Dataset]:
+    policies = seed(project, "split_policies")
+    return [
+        Dataset(
+            row["dataset_id"],
+            row["task"],
+            int(row["window_months"]),
+            int(row["label_horizon_hours"]),
+            row["absence_label"] or None,
+            {
+                policy["split"]: (int(policy["bucket_from"]), int(policy["bucket_to"]))
+                for policy in policies
+                if policy["split_policy"] == row["split_policy"]
+            },
+        )
+        for row in seed(project, "datasets")
+    ]
+
+
+@pytest.mark.parametrize("newest", NEWEST, ids=str)
+def test_snapshots_are_what_could_have_been_known(
+    newest: datetime, tmp_path: Path, record_property: Callable
+):
+    store = Store(tmp_path / "store")
+    # the one dataset as it is; the other shorter, longer watched, and taking silence for a label
+    edit_seed(
+        store.project,
+        "datasets",
+        "negative_review",
+        window_months="1",
+        label_horizon_hours="72",
+        absence_label="other",
+    )
+    fingerprint = Registry(REPOSITORY).active("text").encoder_fingerprint
+    tables = histories(HISTORIES, newest.year + newest.month, newest, fingerprint)
+    land(store, tables, "histories")
+    midnight = newest.replace(hour=0, minute=0, second=0)
+    moments = {newest, midnight, midnight.replace(day=1)}
+    moments |= {midnight - timedelta(days=midnight.weekday() + 7 * week) for week in range(9)}
+    build_room(store, sorted(moments))
+
+    labels: dict[str, set[str]] = {}
+    for row in seed(store.project, "task_labels"):
+        labels.setdefault(row["task"], set()).add(row["label"])
+    events = staged(tables, labels)
+    compared = 0
+    for dataset in datasets_of(store.project):
+        for moment in sorted(moments):
+            expected = candidates(events, dataset, moment, "split/1")
+            found = store.arrow(f"""
+                select
+                    candidates.object_id, candidates.object_version, candidates.split_group_id,
+                    candidates.label, candidates.label_rule, candidates.selected_by,
+                    candidates.label_known_at, candidates.exclusion_reason, snapshots.split
+                from internal.dataset_candidates as candidates
+                left join ledger.dataset_snapshots as snapshots using (snapshot_id, object_id)
+                where
+                    candidates.dataset_id = '{dataset.dataset_id}'
+                    and candidates.as_of = timestamp '{moment:%Y-%m-%d %H:%M:%S}'
+            """).to_pandas()
+            told = [_comparable(frame, expected.columns) for frame in (expected, found)]
+            pd.testing.assert_frame_equal(*told)
+            compared += len(found)
+    assert compared > 1000
+    record_property(
+        f"beside plain Python, {HISTORIES} histories until {newest:%Y-%m-%d}",
+        f"{compared} candidates of {2 * len(moments)} snapshots, equal",
+    )
+
+
+def _comparable(frame: pd.DataFrame, columns: pd.Index) -> pd.DataFrame:
+    frame = frame[columns].assign(label_known_at=pd.to_datetime(frame["label_known_at"], utc=True))
+    frame = frame.astype(object).where(frame.notna(), None)
+    return frame.sort_values("object_id", ignore_index=True)
+
+
+HAPPENED = {
+    "object_events": "object_created_at",
+    "rating_events": "rated_at",
+    "decision_events": "decided_at",
+    "account_events": "occurred_at",
+}
+MONTHS = [datetime(2025 + (6 + n) // 12, (6 + n) % 12 + 1, 1, tzinfo=UTC) for n in range(12)]
+AFTERWARDS = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+def test_a_backfilled_year_is_what_builds_at_the_time_would_have_given(
+    tmp_path: Path, record_property: Callable
+):
+    fingerprint = Registry(REPOSITORY).active("text").encoder_fingerprint
+    on_time = histories(60, 12, MONTHS[-1], fingerprint, days=400)
+    chance = random.Random(0)
+    late = {}
+    for table, happened in HAPPENED.items():
+        if table == "object_events":
+            continue
+        is_late = pa.array([chance.random() < 0.1 for _ in range(on_time[table].num_rows)])
+        late_rows = on_time[table].filter(is_late).to_pylist()
+        # what happened after the last month cannot have landed by then anyway
+        late_rows = [row | {"landed_at": max(row[happened], MONTHS[-1])} for row in late_rows]
+        late[table] = pa.Table.from_pylist(late_rows, on_time[table].schema)
+        on_time[table] = on_time[table].filter(pc.invert(is_late))
+
+    def snapshots(store: Store) -> dict[str, str]:
+        rows = store.query("select snapshot_id, fingerprint::text from ledger.dataset_headers")
+        return dict(rows)
+
+    backfilled = Store(tmp_path / "backfilled")
+    land(backfilled, on_time, "on time")
+    build_room(backfilled, MONTHS)
+    year = snapshots(backfilled)
+    assert len(year) == 24
+    assert sum(fingerprint != "0" for fingerprint in year.values()) > 18
+
+    # at the time: what was known by then, month after month
+    lived = Store(tmp_path / "lived")
+    for month in MONTHS[::5]:
+        known = {table: _known_before(on_time[table], at, month) for table, at in HAPPENED.items()}
+        land(lived, known, str(month))
+        build_room(lived, [month])
+    assert snapshots(lived).items() <= year.items()
+    assert len(snapshots(lived)) == 6
+
+    # the late ones change no month, and count afterwards
+    land(backfilled, late, "late")
+    build_room(backfilled, [AFTERWARDS])
+    with_late = snapshots(backfilled)
+    assert year.items() < with_late.items()
+    land(lived, on_time, "all")
+    build_room(lived, [AFTERWARDS])
+    for snapshot_id in set(with_late) - set(year):
+        assert with_late[snapshot_id] != snapshots(lived)[snapshot_id]
+
+    # all of it, in another order and in other files, into an empty store
+    again = Store(tmp_path / "again")
+    for table, rows in on_time.items():
+        every = pa.concat_tables([rows, late[table]] if table in late else [rows])
+        order = list(range(every.num_rows))
+        chance.shuffle(order)
+        for part in range(3):
+            land(again, {table: every.take(pa.array(order[part::3], pa.int64()))}, part)
+    build_room(again, [*MONTHS, AFTERWARDS])
+    assert snapshots(again) == with_late
+    record_property("a backfilled year", f"{len(with_late)} snapshots, equal in every order")
+
+
+def _known_before(rows: pa.Table, happened: str, moment: datetime) -> pa.Table:
+    known_at = pc.coalesce(rows["landed_at"], rows[happened])
+    return rows.filter(pc.less(known_at, pa.scalar(moment, known_at.type)))
