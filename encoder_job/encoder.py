@@ -65,7 +65,8 @@ def encode_each(encoder: Encoder, texts: Sequence[str]) -> list[Encoded | str]:
     except Exception:
         if len(texts) == 1:
             return ["encoder_error"]
-    return [encode_each(encoder, [text])[0] for text in texts]
+    half = len(texts) // 2
+    return encode_each(encoder, texts[:half]) + encode_each(encoder, texts[half:])
 
 
 def _checked(result: Encoded) -> Encoded | str:

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 BATCH_ROWS = 4_096
-MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}:\d{2})?")
+MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2})?")
 
 SCORE_SCHEMA = pa.schema(
     [
@@ -60,8 +60,8 @@ def log(message: str) -> None:
 def moment_of(rescore_from: str) -> datetime | None:
     """Return the moment from which history is scored again, in UTC without a zone; None for none.
 
-    Takes what the macro `requested_moment` takes, which serves the SQL scorer. Raises ValueError
-    with the forms that are expected.
+    Takes the forms that the macro `requested_moment` takes, which serves the SQL scorer. Raises
+    ValueError with these forms.
     """
     if not rescore_from:
         return None

@@ -58,7 +58,13 @@ first_known as (
     from measured_events
     qualify row_number() over (
         partition by event_id
-        order by known_at, row_hash, landed_row_id, embedding_norm
+        -- copies of one norm, by what comes first in them
+        order by
+            known_at,
+            row_hash,
+            landed_row_id,
+            {{ array_item('embedding', 0) }},
+            {{ array_item('embedding', 1) }}
     ) = 1
 ),
 

@@ -34,12 +34,14 @@ def tables_of(store: Store, schemas: tuple[str, ...]) -> dict[str, pa.Table]:
 
 
 def all_differences(
-    expected: dict[str, pa.Table], found: dict[str, pa.Table]
+    expected: dict[str, pa.Table],
+    found: dict[str, pa.Table],
+    ignored: dict[str, set[str]] = OF_THE_RUN,
 ) -> dict[str, list[str]]:
     """Say of every table that differs, or is in one store only, the first few differences."""
     told = {name: ["in one store only"] for name in set(expected) ^ set(found)}
     for name in set(expected) & set(found):
-        told[name] = differences(expected[name], found[name], OF_THE_RUN.get(name, set()))[:3]
+        told[name] = differences(expected[name], found[name], ignored.get(name, set()))[:3]
     return {name: different for name, different in told.items() if different}
 
 

@@ -2,7 +2,7 @@
 
 Runs in an environment of its own (`requirements.lock` beside this file, Python 3.13). Says where it
 serves in one line of JSON, and ends with the process that started it, however that one ends.
-Three gaps of local-bigquery 0.3.2 are mended here, each where the mended function stands.
+Gaps of local-bigquery 0.3.2, and one slowness, are mended here, each where the mended function stands.
 """
 
 import json
