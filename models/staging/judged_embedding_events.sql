@@ -5,7 +5,7 @@ with measured as (
 ),
 
 encoders as (
-    select * from {{ ref('encoders') }}
+    select * from {{ ref('registered_encoders') }}
 ),
 
 -- by the registry of today: a row that is corrected there is judged anew, without its vector

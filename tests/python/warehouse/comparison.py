@@ -9,6 +9,9 @@ from store import Store
 TOLERANCE = 1e-9
 # when a model ran, and with what: it differs between two builds of one engine too
 OF_THE_RUN = {
+    "ledger.encoder_versions": {"recorded_at"},
+    "ledger.dataset_versions": {"recorded_at"},
+    "ledger.classifier_versions": {"recorded_at"},
     "ledger.training_records": {"trained_at", "runtime"},
     "internal.classifier_models": {"trained_at", "runtime"},
     "ledger.prediction_scores": {"scored_at"},

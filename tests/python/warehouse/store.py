@@ -184,6 +184,12 @@ def edit_seed(project: Path, seed: str, key: str, **values: str) -> None:
         writer.writerows(edited)
 
 
+def append_to_seed(project: Path, seed: str, *lines: str) -> None:
+    """Add rows to a registry."""
+    with (project / "seeds" / f"{seed}.csv").open("a") as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():

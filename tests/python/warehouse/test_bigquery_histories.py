@@ -32,6 +32,7 @@ DATASETS = (
     "unit_test",
     "--select",
     "path:seeds",
+    "path:models/registries",
     "path:models/staging",
     "path:models/datasets",
 )

@@ -8,15 +8,21 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from store import REPOSITORY, Build, Store, edit_seed
+from store import REPOSITORY, Build, Store, append_to_seed, edit_seed
 
 LEDGER = (
+    "ledger.encoder_versions",
+    "ledger.dataset_versions",
+    "ledger.classifier_versions",
     "ledger.dataset_headers",
     "ledger.dataset_snapshots",
     "ledger.training_records",
     "ledger.evaluation_scores",
     "ledger.prediction_scores",
 )
+# beside the seeds, what is made of them alone
+OF_REGISTRIES = {"registered_encoders", "dataset_encoders"}
+OF_REGISTRIES |= {"encoder_versions", "dataset_versions", "classifier_versions"}
 MARKER = "xyzzy4711plugh"
 
 
@@ -80,13 +86,12 @@ def test_without_rows_every_table_is_empty_and_typed(
     assert build.exit_code == 0, build.output[-4000:]
     assert not build.failed
     assert store.columns() == built.columns()
-    for table in {table for table, _ in store.columns()}:
-        schema, name = table.split(".")
-        is_registry = (
-            built.project / "seeds" / f"{name}.csv"
-        ).exists() or name == "dataset_encoders"
-        if schema != "internal" or not is_registry:
-            assert store.contents(table) == [], table
+    for table in store.tables():
+        name = table.split(".")[1]
+        holds_a_registry = (
+            store.project / "seeds" / f"{name}.csv"
+        ).exists() or name in OF_REGISTRIES
+        assert holds_a_registry or store.contents(table) == [], table
 
 
 def test_a_tampered_snapshot_row_fails_the_build(spoilt: Store):
@@ -113,9 +118,8 @@ def test_a_changed_rule_makes_a_new_snapshot_and_keeps_the_old(spoilt: Store):
     edit_seed(project, "datasets", "negative_review", window_months="1")
     # other shares move customers: no old model may be examined on those that it learned from
     edit_seed(project, "datasets", "review_tone", split_policy="half_test")
-    policies = project / "seeds" / "split_policies.csv"
-    shares = "half_test,train,0,400\nhalf_test,validation,400,500\nhalf_test,test,500,1000\n"
-    policies.write_text(policies.read_text() + shares)
+    shares = ("half_test,train,0,400", "half_test,validation,400,500", "half_test,test,500,1000")
+    append_to_seed(project, "split_policies", *shares)
     before = ledger_of(spoilt)
     build = spoilt.build()
     assert build.exit_code == 0, build.output[-4000:]
@@ -136,6 +140,66 @@ def test_a_changed_rule_makes_a_new_snapshot_and_keeps_the_old(spoilt: Store):
     """
     assert spoilt.query(elsewhere)[0][0] > 0
     assert build.status("assert_no_model_is_judged_on_what_it_learned") == "pass"
+
+
+def test_a_task_is_added_by_a_file_a_line_and_rows(spoilt: Store):
+    datasets = spoilt.project / "models" / "datasets"
+    rule = (datasets / "labels_negative_review.sql").read_text()
+    for old, new in (("negative_review", "loved_review"), ("'negative'", "'loved'")):
+        rule = rule.replace(old, new)
+    rule = rule.replace("negative_count", "positive_count")
+    (datasets / "labels_loved_review.sql").write_text(rule)
+    union = (datasets / "labels.sql").read_text()
+    line = "    'labels_review_tone',\n"
+    (datasets / "labels.sql").write_text(union.replace(line, line + "    'labels_loved_review',\n"))
+    for seed, *rows in (
+        ("tasks", "loved_review,loved_review/1,At least half of the raters were positive"),
+        ("task_labels", "loved_review,loved,Loved", "loved_review,other,Anything else"),
+        (
+            "datasets",
+            "loved_review,loved_review,text,find happy customers,week,3,24,,"
+            "by_customer_70_15_15,datasets@example.com",
+        ),
+        (
+            "classifiers",
+            "loved_review_linear,loved_review,minilm-l6-v2,linear,,0.1,loved,live,"
+            "training@example.com",
+        ),
+    ):
+        append_to_seed(spoilt.project, seed, *rows)
+    before = ledger_of(spoilt)
+    build = spoilt.build()
+    assert build.exit_code == 0, build.output[-4000:]
+    assert build.output.count("training_records: trained") == 1
+    assert spoilt.query("""
+        select split_part(label_counts, ' ', 1), example_count > 100
+        from published.dataset_summaries where task = 'loved_review'
+    """) == [("loved", True)]
+    predicted = "select distinct predicted_label from published.latest_predictions where classifier_id = 'loved_review_linear'"
+    assert set(spoilt.query(predicted)) == {("loved",), ("other",)}
+    for table, rows in before.items():
+        assert set(map(str, rows)) <= set(map(str, spoilt.contents(table))), table
+
+
+def test_what_leaves_the_registries_is_remembered_and_breaks_nothing(spoilt: Store):
+    before = ledger_of(spoilt)
+    for seed, leaving in (("datasets", "negative_review"), ("classifiers", ""), ("encoders", "")):
+        path = spoilt.project / "seeds" / f"{seed}.csv"
+        header, *rows = path.read_text().splitlines(keepends=True)
+        path.write_text("".join([header, *(r for r in rows if not r.startswith(leaving))]))
+    build = spoilt.build()
+    assert build.exit_code == 0, build.output[-4000:]
+    for table, rows in before.items():
+        assert set(map(str, rows)) <= set(map(str, spoilt.contents(table))), table
+    versions = "select dataset_id, is_removed from ledger.dataset_versions order by all"
+    assert spoilt.query(versions) == [
+        ("negative_review", False),
+        ("negative_review", True),
+        ("review_tone", False),
+    ]
+    assert spoilt.query(
+        "select count(*), count(encoder_location) from restricted.prediction_lineage"
+    ) == [(793 * 4, 793 * 4)]
 
 
 def test_another_moment_is_another_snapshot_and_the_newest_stays_current(spoilt: Store):
@@ -218,7 +282,14 @@ def test_faulty_rows_are_rejected_and_the_others_arrive(spoilt: Store):
 def test_a_registry_that_is_corrected_lets_in_what_it_kept_out(landed: Store, tmp_path: Path):
     store = landed.copy(tmp_path / "store")
     project = store.project
-    staging = ("--exclude-resource-type", "test", "--select", "path:seeds", "path:models/staging")
+    staging = (
+        "--exclude-resource-type",
+        "test",
+        "--select",
+        "path:seeds",
+        "path:models/registries",
+        "path:models/staging",
+    )
     for dimension, staged in (("383", 0), ("384", 793)):
         edit_seed(project, "encoders", "minilm-l6-v2", embedding_dim="1")
         edit_seed(project, "encoders", "minilm-l6-v2", embedding_dim=dimension)

@@ -59,7 +59,7 @@ GENERIC = {
     ),
     "registered_encoder": (
         "source_landing_embedding_events_registered_encoder",
-        "update internal.encoders set encoder_fingerprint = 'another'",
+        "update ledger.encoder_versions set encoder_fingerprint = 'another'",
     ),
     "relationships": (
         "relationships_dataset_snapshots_snapshot_id__snapshot_id__ref_dataset_headers_",

@@ -48,7 +48,7 @@ def test_what_is_published_shows_no_vector_mac_customer_or_source(manifest: dict
 
 def test_the_ledger_is_never_refreshed(manifest: dict):
     ledger = [n for n in manifest["nodes"].values() if n.get("schema") == "ledger"]
-    assert len(ledger) == 5
+    assert len(ledger) == 8
     for node in ledger:
         assert node["config"]["materialized"] == "incremental", node["name"]
         assert node["config"]["full_refresh"] is False, node["name"]
@@ -85,7 +85,12 @@ def test_the_readmes_query_leads_from_a_prediction_to_its_source(built: Store):
     rows = built.query(asked)
     assert len(rows) == 1
     assert rows[0][0] == prediction_id
-    assert None not in rows[0]
+    # its label came from ratings, not from a person
+    assert rows[0].count(None) == 1
+    assert built.query("""
+        select count(*) = count(training_raw_event_count) and min(training_raw_event_count) >= 10
+        from restricted.prediction_lineage where training_split is not null
+    """) == [(True,)]
 
 
 def test_every_column_is_documented_with_its_type(manifest: dict, built: Store):

@@ -18,7 +18,13 @@ from encoder_job.folder_landing import FolderLanding
 from encoder_job.registry import Registry
 
 ROOM = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
-ROOM += ("--select", "path:seeds", "path:models/staging", "path:models/datasets")
+ROOM += (
+    "--select",
+    "path:seeds",
+    "path:models/registries",
+    "path:models/staging",
+    "path:models/datasets",
+)
 HISTORIES = 250
 NEWEST = (
     datetime(2026, 6, 1, tzinfo=UTC),

@@ -1,0 +1,13 @@
+{{ config(materialized = 'incremental', full_refresh = false) }}
+
+{{ registry_versions('classifiers', {
+    'classifier_id': 'string',
+    'dataset_id': 'string',
+    'encoder_id': 'string',
+    'architecture': 'string',
+    'positive_label': 'string',
+    'state': 'string',
+    'owner': 'string',
+    'hidden_units': 'int64',
+    'weight_decay': 'double',
+}) }}
