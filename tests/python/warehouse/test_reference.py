@@ -25,13 +25,8 @@ ROOM += (
     "path:models/staging",
     "path:models/datasets",
 )
-HISTORIES = 250
-NEWEST = (
-    datetime(2026, 6, 1, tzinfo=UTC),
-    datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC),
-    datetime(2025, 12, 31, 12, tzinfo=UTC),
-    datetime(2025, 5, 31, tzinfo=UTC),
-)
+HISTORIES = 500
+NEWEST = (datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC), datetime(2025, 5, 31, tzinfo=UTC))
 
 
 def land(store: Store, tables: dict[str, pa.Table], ids: object) -> None:

@@ -23,6 +23,9 @@ from local_bigquery.settings import settings
 from local_bigquery.sql.dialect import DuckDBDialect
 from sqlglot import exp
 
+# duckdb looks for it with every query, all over the disk
+sys.modules["pandas"] = None
+
 _execute, _merge, _objects = query.execute, merge.run, database.objects
 
 
