@@ -43,7 +43,8 @@ split_shares as (
     select
         split_policy,
         {{ dbt.listagg(
-            "concat(split, ' ', cast(bucket_from as string), '-', cast(bucket_to as string))",
+            "split || ' ' || cast(bucket_from as string) || '-' || cast(bucket_to as string)"
+            ~ " || coalesce(' of the newest ' || cast(newest_days as string) || ' days', '')",
             "', '", "order by bucket_from"
         ) }} as shares
     from split_policies

@@ -20,6 +20,18 @@ account_statuses as (
     select * from {{ ref('account_statuses') }}
 ),
 
+-- a policy may keep its newest days for one side; the others then hold what is older
+sides as (
+    select
+        split_policy,
+        split,
+        bucket_from,
+        bucket_to,
+        newest_days is not null as is_of_newest_days,
+        max(newest_days) over (partition by split_policy) as newest_days
+    from {{ ref('split_policies') }}
+),
+
 -- an object may have changed: its newest version then
 objects_then as (
     select
@@ -96,6 +108,21 @@ known_then as (
             and {{ in_force('account_statuses.valid_from', 'account_statuses.valid_to', 'objects_then.as_of') }}
 ),
 
+-- a group is on one side for ever
+sided as (
+    select
+        known_then.*,
+        sides.split,
+        sides.is_of_newest_days,
+        {{ add_hours('known_then.as_of', '(-24 * sides.newest_days)') }} as newest_days_start
+    from known_then
+    left join sides
+        on
+            known_then.split_policy = sides.split_policy
+            and {{ stable_bucket('known_then.split_group_id', var('split_salt'), 1000) }} >= sides.bucket_from
+            and {{ stable_bucket('known_then.split_group_id', var('split_salt'), 1000) }} < sides.bucket_to
+),
+
 -- the order is the order in which people ask
 judged as (
     select
@@ -105,8 +132,10 @@ judged as (
             when object_created_at < window_start then 'older_than_window'
             when label_due_at > as_of then 'label_not_due'
             when label is null then 'no_label'
+            when is_of_newest_days and object_created_at < newest_days_start then 'older_than_its_split'
+            when not is_of_newest_days and object_created_at >= newest_days_start then 'newer_than_its_split'
         end as broken_rule
-    from known_then
+    from sided
 ),
 
 -- of several copies the first *usable* one stays, or one content would stand on both sides of a split
@@ -130,7 +159,7 @@ filtered as (
         object_id,
         object_version,
         split_group_id,
-        split_policy,
+        split,
         account_status,
         label,
         label_rule,

@@ -48,7 +48,7 @@ contents as (
         snapshots.split,
         snapshots.split_group_id,
         objects.content_mac_key_id || '/' || objects.content_mac as content,
-        case snapshots.split when 'train' then 2 when 'validation' then 1 else 0 end as closeness
+        case snapshots.split when 'train' then 2 when 'validation' then 1 when 'calibration' then 1 else 0 end as closeness
     from snapshots
     left join objects
         on

@@ -26,7 +26,8 @@ class Dataset:
     window_months: int
     label_horizon_hours: int
     absence_label: str | None
-    shares: dict[str, tuple[int, int]]
+    # of each split the first bucket, the one after the last, and the newest days that it alone holds
+    shares: dict[str, tuple[int, int, int | None]]
 
 
 def candidates(
@@ -67,11 +68,18 @@ def candidates(
             "label_not_due": due_at > as_of,
             "no_label": label is None,
         }
+        split, days = _side(dataset, row["customer_id"], salt)
+        reserved = next((d for *_, d in dataset.shares.values() if d is not None), None)
+        if reserved is not None:
+            is_new = row["object_created_at"] >= as_of - timedelta(days=reserved)
+            rules["older_than_its_split"] = days is not None and not is_new
+            rules["newer_than_its_split"] = days is None and is_new
         found.append(
             {
                 "object_id": row["object_id"],
                 "object_version": row["object_version"],
                 "split_group_id": row["customer_id"],
+                "split": split,
                 "label": label,
                 "label_rule": rule,
                 "selected_by": selected_by,
@@ -87,7 +95,7 @@ def candidates(
         if is_usable and first_copy.setdefault(row["content"], row) is not row:
             row["exclusion_reason"] = "duplicate_content"
     for row in found:
-        row["split"] = None if row["exclusion_reason"] else _split(dataset, row, salt)
+        row["split"] = None if row["exclusion_reason"] else row["split"]
     return pd.DataFrame(found).drop(columns=["content", "created"])
 
 
@@ -207,7 +215,12 @@ def _verdict(task: str, ratings: list[float]) -> str:
     return "positive" if 2 * sum(rating > 0 for rating in ratings) >= len(ratings) else "neutral"
 
 
-def _split(dataset: Dataset, row: Row, salt: str) -> str:
-    salted = f"{salt}|{row['split_group_id']}".encode()
-    bucket = int(hashlib.md5(salted, usedforsecurity=False).hexdigest()[:15], 16) % 1000
-    return next(s for s, (first, end) in dataset.shares.items() if first <= bucket < end)
+def _side(dataset: Dataset, group: str, salt: str) -> tuple[str, int | None]:
+    """The split of a group, and the newest days that the split holds."""
+    salted = hashlib.md5(f"{salt}|{group}".encode(), usedforsecurity=False)
+    bucket = int(salted.hexdigest()[:15], 16) % 1000
+    return next(
+        (split, days)
+        for split, (first, end, days) in dataset.shares.items()
+        if first <= bucket < end
+    )

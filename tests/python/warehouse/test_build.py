@@ -118,7 +118,7 @@ def test_a_changed_rule_makes_a_new_snapshot_and_keeps_the_old(spoilt: Store):
     edit_seed(project, "datasets", "negative_review", window_months="1")
     # other shares move customers: no old model may be examined on those that it learned from
     edit_seed(project, "datasets", "review_tone", split_policy="half_test")
-    shares = ("half_test,train,0,400", "half_test,validation,400,500", "half_test,test,500,1000")
+    shares = ("half_test,train,0,400,", "half_test,validation,400,500,", "half_test,test,500,1000,")
     append_to_seed(project, "split_policies", *shares)
     before = ledger_of(spoilt)
     build = spoilt.build()

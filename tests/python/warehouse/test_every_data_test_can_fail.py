@@ -21,11 +21,11 @@ GENERIC = {
         "update published.dataset_coverage set coverage = 0.94",
     ),
     "accepted_values": (
-        "accepted_values_dataset_snapshots_split__train__validation__test",
-        f"update ledger.dataset_snapshots set split = 'lost' where {TRAIN_ROW}",
+        "accepted_values_classifiers_state__off__shadow__live",
+        "update internal.classifiers set state = 'lost' where classifier_id = 'review_tone_mlp'",
     ),
     "embedding_dimension": (
-        "embedding_dimension_stg_embedding_events_embedding_dim__ref_encoders_",
+        "embedding_dimension_stg_embedding_events_embedding_dim__ref_registered_encoders_",
         f"update restricted.stg_embedding_events set embedding_dim = 383 where {ONE_EVENT}",
     ),
     "embedding_finite": (
@@ -33,7 +33,7 @@ GENERIC = {
         f"update restricted.stg_embedding_events set embedding_norm = 'nan' where {ONE_EVENT}",
     ),
     "embedding_unit_norm": (
-        "embedding_unit_norm_stg_embedding_events_embedding_norm__ref_encoders_",
+        "embedding_unit_norm_stg_embedding_events_embedding_norm__ref_registered_encoders_",
         f"update restricted.stg_embedding_events set embedding_norm = 1.002 where {ONE_EVENT}",
     ),
     "no_group_across_splits": (

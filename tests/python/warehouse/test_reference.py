@@ -57,7 +57,11 @@ def datasets_of(project: Path) -> list[Dataset]:
             int(row["label_horizon_hours"]),
             row["absence_label"] or None,
             {
-                policy["split"]: (int(policy["bucket_from"]), int(policy["bucket_to"]))
+                policy["split"]: (
+                    int(policy["bucket_from"]),
+                    int(policy["bucket_to"]),
+                    int(policy["newest_days"]) if policy["newest_days"] else None,
+                )
                 for policy in policies
                 if policy["split_policy"] == row["split_policy"]
             },
@@ -71,7 +75,8 @@ def test_snapshots_are_what_could_have_been_known(
     newest: datetime, tmp_path: Path, record_property: Callable
 ):
     store = Store(tmp_path / "store")
-    # the one dataset as it is; the other shorter, longer watched, and taking silence for a label
+    # the one dataset with the newest days as test; the other shorter, longer watched, and taking silence for a label
+    edit_seed(store.project, "datasets", "review_tone", split_policy="newest_28_days_are_test")
     edit_seed(
         store.project,
         "datasets",
@@ -79,6 +84,7 @@ def test_snapshots_are_what_could_have_been_known(
         window_months="1",
         label_horizon_hours="72",
         absence_label="other",
+        split_policy="by_customer_with_lockbox",
     )
     fingerprint = Registry(REPOSITORY).active("text").encoder_fingerprint
     tables = histories(HISTORIES, newest.year + newest.month, newest, fingerprint)
