@@ -4,11 +4,12 @@
     {%- set asked = var(variable) or [] -%}
     {%- set texts = [] -%}
     {%- for moment in ([asked] if asked is string or asked is not iterable else asked) -%}
-        {%- do texts.append(moment | string | trim | replace('T', ' ')) -%}
+        {%- set text = moment | string | trim | replace('T', ' ') -%}
+        {%- do texts.append(text ~ ' 00:00:00' if text | length == 10 else text) -%}
     {%- endfor -%}
     {%- set moments = [] -%}
     {%- for text in texts | unique -%}
-        {%- if not modules.re.fullmatch('[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}:[0-9]{2})?', text) -%}
+        {%- if not modules.re.fullmatch('[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}', text) -%}
             {{ exceptions.raise_compiler_error(
                 variable ~ ": '" ~ text ~ "' is no UTC moment; write 2026-10-01 or '2026-10-01 12:00:00'"
             ) }}

@@ -56,6 +56,6 @@ inner join contents
     on
         examined.snapshot_id = contents.snapshot_id
         and examined.{{ key }} = contents.{{ key }}
-where contents.split = 'train' or (contents.split = 'validation' and examined.split = 'test')
+where contents.split = 'train' or (contents.split in ('validation', 'calibration') and examined.split = 'test')
 {{- " union all" if not loop.last }}
 {%- endfor %}

@@ -3,7 +3,7 @@
 
 {%- set asked_moments = requested_moments('as_of') -%}
 
-{#- Raised with every change of the rules in dataset_candidates. -#}
+{#- Raised with every change of the rules in dataset_candidates, but for those that the rest of the specification names. -#}
 {%- set exclusion_rules = 'exclusion rules exclusions/1' -%}
 with datasets as (
     select * from {{ ref('datasets') }}

@@ -39,7 +39,8 @@ evaluations as (
         on classifier_models.dataset_id = current_snapshots.dataset_id
 ),
 
--- how close an example came to the learning of a model of its snapshot; a validation row only told when to stop
+-- how close an example came to the learning of a model of its snapshot; validation and calibration only told when to stop,
+-- and how to state a probability
 contents as (
     select
         snapshots.snapshot_id,
@@ -48,7 +49,11 @@ contents as (
         snapshots.split,
         snapshots.split_group_id,
         objects.content_mac_key_id || '/' || objects.content_mac as content,
-        case snapshots.split when 'train' then 2 when 'validation' then 1 when 'calibration' then 1 else 0 end as closeness
+        case
+            when snapshots.split = 'train' then 2
+            when snapshots.split in ('validation', 'calibration') then 1
+            else 0
+        end as closeness
     from snapshots
     left join objects
         on

@@ -1,5 +1,5 @@
-{# How each prediction came about, by ids alone: its model, the frozen rows and rules that the model learned from, its vector, and where an
-   authorised person opens the object. Left joins: what is lost shows as null, and the tests on the columns say so. #}
+{# How each prediction came about, by ids alone: its model, the frozen rows and rules that the model learned from, its vector, and
+   where an authorised person opens the object. Left joins: what is lost shows as null, and the tests on the columns say so. #}
 with predictions as (
     select * from {{ ref('predictions') }}
 ),
@@ -83,6 +83,7 @@ lineage as (
             and snapshots.object_id = labels.object_id
             and snapshots.object_version = labels.object_version
             and snapshots.label_rule = labels.label_rule
+            and snapshots.label = labels.label
             and snapshots.label_known_at = labels.valid_from
     left join decided_labels
         on

@@ -58,7 +58,7 @@ first_known as (
     from measured_events
     qualify row_number() over (
         partition by event_id
-        -- copies of one norm, by what comes first in them
+        -- copies of one id and one norm, by what comes first in them: two vectors that agree in all this are one
         order by
             known_at,
             row_hash,

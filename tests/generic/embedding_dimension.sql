@@ -4,7 +4,9 @@
 select events.event_id
 from {{ model }} as events
 inner join {{ registry }} as encoders
-    on events.encoder_fingerprint = encoders.encoder_fingerprint
+    on
+        events.encoder_id = encoders.encoder_id
+        and events.encoder_fingerprint = encoders.encoder_fingerprint
 where events.{{ column_name }} is null or events.{{ column_name }} <> encoders.embedding_dim
 
 {% endtest %}

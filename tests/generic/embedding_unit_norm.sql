@@ -4,7 +4,9 @@
 select events.event_id
 from {{ model }} as events
 inner join {{ registry }} as encoders
-    on events.encoder_fingerprint = encoders.encoder_fingerprint
+    on
+        events.encoder_id = encoders.encoder_id
+        and events.encoder_fingerprint = encoders.encoder_fingerprint
 where encoders.is_unit_norm and abs(events.{{ column_name }} - 1) > {{ tolerance }}
 
 {% endtest %}

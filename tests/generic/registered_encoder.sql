@@ -1,4 +1,4 @@
-{# Embedding events whose (encoder_id, encoder_fingerprint) is not in the registry: vectors of an encoder that nobody approved,
+{# Embedding events whose (encoder_id, encoder_fingerprint) was never in the registry: vectors of an encoder that nobody approved,
    or of one that was changed under its name. Stops with a message that names the encoder. #}
 {% test registered_encoder(model, registry) %}
 
@@ -27,7 +27,7 @@ left join registered
 where {{ fail_where(
     "registered.encoder_id is null",
     "concat('embedding_events: ', cast(landed.event_count as string), ' landed with encoder_id ', coalesce(landed.encoder_id, 'null'),"
-    ~ " ' and fingerprint ', coalesce(landed.encoder_fingerprint, 'null'), ', which seeds/encoders.csv does not hold.',"
+    ~ " ' and fingerprint ', coalesce(landed.encoder_fingerprint, 'null'), ', which seeds/encoders.csv never held.',"
     ~ " ' Take the files out of the landing folder, or register the encoder with encoder-job register.')"
 ) }}
 

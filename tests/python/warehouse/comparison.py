@@ -17,6 +17,7 @@ OF_THE_RUN = {
     "ledger.prediction_scores": {"scored_at"},
     "published.predictions": {"scored_at"},
     "published.latest_predictions": {"scored_at"},
+    "restricted.prediction_lineage": {"trained_at", "scored_at"},
 }
 KINDS = (
     ("text", pa.types.is_string),

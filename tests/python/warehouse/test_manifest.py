@@ -83,6 +83,8 @@ def test_the_readmes_query_leads_from_a_prediction_to_its_source(built: Store):
     """)[0]
     asked = re.sub(r"prediction_id = '\w+'", f"prediction_id = '{prediction_id}'", query)
     rows = built.query(asked)
+    shown = re.findall(r"^ *(\w+) = ", readme, re.MULTILINE)
+    assert shown == built.arrow(asked).column_names
     assert len(rows) == 1
     assert rows[0][0] == prediction_id
     # its label came from ratings, not from a person
