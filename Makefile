@@ -14,8 +14,7 @@ setup: .venv/installed profiles.yml  ## make .venv from the lock file, and profi
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	@# --no-compile: most of what is installed is never imported
-	$(BIN)/pip install --quiet --no-compile --requirement requirements.lock
+	$(BIN)/pip install --quiet --requirement requirements.lock
 	@# compat: the folder itself on the path, or dbt would not find the plugin in it
 	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --no-deps --no-build-isolation --editable . \
 		--config-settings editable_mode=compat
@@ -27,7 +26,7 @@ PYTHON_EMULATOR ?= PYENV_VERSION=$(shell pyenv latest 3.13 2>/dev/null) python3.
 .venv-bigquery/installed: tests/python/warehouse/emulator/requirements.lock
 	@if $(PYTHON_EMULATOR) --version > /dev/null 2>&1; then \
 		$(PYTHON_EMULATOR) -m venv .venv-bigquery && \
-		.venv-bigquery/bin/pip install --quiet --no-compile --requirement $< && touch $@; \
+		.venv-bigquery/bin/pip install --quiet --requirement $< && touch $@; \
 	else echo "SKIPPED: no Python 3.13, so nothing is tested on BigQuery's emulator"; fi
 
 profiles.yml:

@@ -5,6 +5,8 @@ with current_snapshots as (
 
 snapshots as (
     select * from {{ ref('dataset_snapshots') }}
+    -- what a door shows
+    where split in ('train', 'validation', 'test')
 ),
 
 dataset_encoders as (

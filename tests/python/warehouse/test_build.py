@@ -485,7 +485,8 @@ def test_another_salt_or_other_shares_stop_the_build(spoilt: Store):
     assert build.status("dataset_snapshots") == "skipped"
 
     policies = spoilt.project / "seeds" / "split_policies.csv"
-    policies.write_text(policies.read_text().replace("700", "600"))
+    moved = policies.read_text().replace("train,0,700", "train,0,600")
+    policies.write_text(moved.replace("validation,700,850", "validation,600,850"))
     build = spoilt.build()
     assert build.exit_code == 1
     assert "split_policies.csv: by_customer_70_15_15 was train 0-700" in build.output
