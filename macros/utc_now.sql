@@ -1,4 +1,5 @@
-{# The moment of the build, UTC. Staging asks for it to keep out what claims to come from the future, and ledgers to say when they recorded something; no dataset may. #}
+{# The moment of the build, UTC. Staging asks for it to keep out what claims to come from the future, and ledgers to say when they
+   recorded something; no dataset may. #}
 {% macro utc_now() -%}
     {{ return(adapter.dispatch('utc_now')()) }}
 {%- endmacro %}

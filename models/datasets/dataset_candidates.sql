@@ -108,19 +108,26 @@ known_then as (
             and {{ in_force('account_statuses.valid_from', 'account_statuses.valid_to', 'objects_then.as_of') }}
 ),
 
+bucketed as (
+    select
+        *,
+        {{ stable_bucket('split_group_id', var('split_salt'), 1000) }} as bucket
+    from known_then
+),
+
 -- a group is on one side for ever
 sided as (
     select
-        known_then.*,
+        bucketed.*,
         sides.split,
         sides.is_of_newest_days,
-        {{ add_hours('known_then.as_of', '(-24 * sides.newest_days)') }} as newest_days_start
-    from known_then
+        {{ add_hours('bucketed.as_of', '(-24 * sides.newest_days)') }} as newest_days_start
+    from bucketed
     left join sides
         on
-            known_then.split_policy = sides.split_policy
-            and {{ stable_bucket('known_then.split_group_id', var('split_salt'), 1000) }} >= sides.bucket_from
-            and {{ stable_bucket('known_then.split_group_id', var('split_salt'), 1000) }} < sides.bucket_to
+            bucketed.split_policy = sides.split_policy
+            and bucketed.bucket >= sides.bucket_from
+            and bucketed.bucket < sides.bucket_to
 ),
 
 -- the order is the order in which people ask
