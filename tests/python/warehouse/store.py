@@ -13,6 +13,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from encoder_job.folder_landing import FolderLanding
+
 REPOSITORY = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
 PROJECT_PARTS = (
@@ -111,6 +113,18 @@ class Store:
     def build_models(self, *arguments: str, **variables: str) -> Build:
         """Build without data tests, where a test looks at what is built and not at what dbt says of it."""
         return self.build("--exclude-resource-type", "test", *arguments, **variables)
+
+    def build_datasets(self, *arguments: str) -> Build:
+        """Build from landing to snapshots, without tests and without training."""
+        left_out = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
+        return self.dbt("build", "--selector", "ci_fast", *left_out, *arguments)
+
+    def land(self, tables: dict[str, pa.Table], ids: object) -> None:
+        """Land rows of some tables as the encoder job would, each as one part."""
+        landing = FolderLanding(str(self.landing))
+        landing.ensure_tables()
+        for table, rows in tables.items():
+            landing.write_part(table, rows, ids)
 
     def compiled(self, model: str) -> str:
         """Return the query that dbt last made of a model."""

@@ -11,7 +11,6 @@ from comparison import all_differences, tables_of
 from histories import histories
 from store import REPOSITORY, Store
 
-from encoder_job.folder_landing import FolderLanding
 from encoder_job.registry import Registry
 
 
@@ -25,17 +24,6 @@ def served(tmp_path: Path) -> Iterator[Emulator]:
 # the newest objects lie up to six hours later: the week and the month begin, and a leap day ends, near these
 MOMENTS = (datetime(2026, 6, 1, tzinfo=UTC), datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC))
 HISTORIES = 40
-DATASETS = (
-    "--exclude-resource-type",
-    "test",
-    "--exclude-resource-type",
-    "unit_test",
-    "--select",
-    "path:seeds",
-    "path:models/registries",
-    "path:models/staging",
-    "path:models/datasets",
-)
 
 
 @pytest.mark.parametrize("as_of", MOMENTS, ids=str)
@@ -48,20 +36,20 @@ def test_histories_made_by_chance_give_equal_datasets(
     store = Store(tmp_path / "duckdb")
     fingerprint = Registry(REPOSITORY).active("text").encoder_fingerprint
     made = histories(HISTORIES, as_of.year, as_of, fingerprint)
-    folder = FolderLanding(str(store.landing))
-    folder.ensure_tables()
     bigquery_store = BigQueryStore(tmp_path / f"h{as_of.year}", served)
     # an earlier moment first, then what is due: the second build finds some of its work done
     for build, half in enumerate((slice(None, None, 2), slice(1, None, 2))):
-        for table, rows in made.items():
-            taken = rows.take(pa.array(range(rows.num_rows)[half], pa.int64()))
-            folder.write_part(table, taken, build)
+        taken = {
+            table: rows.take(pa.array(range(rows.num_rows)[half], pa.int64()))
+            for table, rows in made.items()
+        }
+        store.land(taken, build)
         bigquery_store.land_parts(store)
         asked = (
             () if build else ("--vars", f"as_of: '{as_of - timedelta(days=20):%Y-%m-%d %H:%M:%S}'")
         )
         for each in (store, bigquery_store):
-            done = each.dbt("build", *DATASETS, *asked)
+            done = each.build_datasets(*asked)
             assert done.exit_code == 0, done.output[-4000:]
     expected, found = (tables_of(each, SCHEMAS) for each in (store, bigquery_store))
     assert all_differences(expected, found) == {}

@@ -14,31 +14,15 @@ from histories import histories
 from reference import Dataset, candidates, staged
 from store import REPOSITORY, Store, edit_seed
 
-from encoder_job.folder_landing import FolderLanding
 from encoder_job.registry import Registry
 
-ROOM = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
-ROOM += (
-    "--select",
-    "path:seeds",
-    "path:models/registries",
-    "path:models/staging",
-    "path:models/datasets",
-)
 HISTORIES = 500
 NEWEST = (datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC), datetime(2025, 5, 31, tzinfo=UTC))
 
 
-def land(store: Store, tables: dict[str, pa.Table], ids: object) -> None:
-    landing = FolderLanding(str(store.landing))
-    landing.ensure_tables()
-    for table, rows in tables.items():
-        landing.write_part(table, rows, ids)
-
-
-def build_room(store: Store, moments: Iterable[datetime]) -> None:
+def build_snapshots(store: Store, moments: Iterable[datetime]) -> None:
     asked = ", ".join(f"'{moment:%Y-%m-%d %H:%M:%S}'" for moment in moments)
-    build = store.dbt("build", *ROOM, "--vars", f"as_of: [{asked}]")
+    build = store.build_datasets("--vars", f"as_of: [{asked}]")
     assert build.exit_code == 0, build.output[-4000:]
 
 
@@ -88,11 +72,11 @@ def test_snapshots_are_what_could_have_been_known(
     )
     fingerprint = Registry(REPOSITORY).active("text").encoder_fingerprint
     tables = histories(HISTORIES, newest.year + newest.month, newest, fingerprint)
-    land(store, tables, "histories")
+    store.land(tables, "histories")
     midnight = newest.replace(hour=0, minute=0, second=0)
     moments = {newest, midnight, midnight.replace(day=1)}
     moments |= {midnight - timedelta(days=midnight.weekday() + 7 * week) for week in range(9)}
-    build_room(store, sorted(moments))
+    build_snapshots(store, sorted(moments))
     tested = store.dbt("test", "--select", "dataset_candidates,test_type:generic")
     assert not tested.failed, tested.output[-4000:]
     assert tested.counts()["pass"] > 5
@@ -164,8 +148,8 @@ def test_a_backfilled_year_is_what_builds_at_the_time_would_have_given(
         return dict(rows)
 
     backfilled = Store(tmp_path / "backfilled")
-    land(backfilled, on_time, "on time")
-    build_room(backfilled, MONTHS)
+    backfilled.land(on_time, "on time")
+    build_snapshots(backfilled, MONTHS)
     year = snapshots(backfilled)
     assert len(year) == 24
     assert sum(fingerprint != "0" for fingerprint in year.values()) > 18
@@ -174,18 +158,18 @@ def test_a_backfilled_year_is_what_builds_at_the_time_would_have_given(
     lived = Store(tmp_path / "lived")
     for month in MONTHS[::5]:
         known = {table: _known_before(on_time[table], at, month) for table, at in HAPPENED.items()}
-        land(lived, known, str(month))
-        build_room(lived, [month])
+        lived.land(known, str(month))
+        build_snapshots(lived, [month])
     assert snapshots(lived).items() <= year.items()
     assert len(snapshots(lived)) == 6
 
     # the late ones change no month, and count afterwards
-    land(backfilled, late, "late")
-    build_room(backfilled, [AFTERWARDS])
+    backfilled.land(late, "late")
+    build_snapshots(backfilled, [AFTERWARDS])
     with_late = snapshots(backfilled)
     assert year.items() < with_late.items()
-    land(lived, on_time, "all")
-    build_room(lived, [AFTERWARDS])
+    lived.land(on_time, "all")
+    build_snapshots(lived, [AFTERWARDS])
     for snapshot_id in set(with_late) - set(year):
         assert with_late[snapshot_id] != snapshots(lived)[snapshot_id]
 
@@ -196,8 +180,8 @@ def test_a_backfilled_year_is_what_builds_at_the_time_would_have_given(
         order = list(range(every.num_rows))
         chance.shuffle(order)
         for part in range(3):
-            land(again, {table: every.take(pa.array(order[part::3], pa.int64()))}, part)
-    build_room(again, [*MONTHS, AFTERWARDS])
+            again.land({table: every.take(pa.array(order[part::3], pa.int64()))}, part)
+    build_snapshots(again, [*MONTHS, AFTERWARDS])
     assert snapshots(again) == with_late
     record_property("a backfilled year", f"{len(with_late)} snapshots, equal in every order")
 
