@@ -7,6 +7,7 @@ a part twice. It remembers job ids for some months; what lands again later, stag
 import contextlib
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from itertools import count
@@ -21,7 +22,7 @@ from google.cloud import bigquery, bigquery_storage
 
 from encoder_job.errors import Refusal
 from encoder_job.identity import canonical_hash
-from encoder_job.schemas import SCHEMAS
+from encoder_job.schemas import SCHEMAS, tables_with_subjects
 
 LOCATION_VARIABLE = "EMBEDDING_STORE_BIGQUERY_LOCATION"
 DEFAULT_LOCATION = "EU"
@@ -105,6 +106,32 @@ class BigQueryLanding:
             rows = self._client.list_rows(found, selected_fields=fields)
             for batch in rows.to_arrow_iterable(bqstorage_client=self._storage):
                 yield {name: batch.column(name).to_pylist() for name in columns}
+
+    def erase(self) -> Counter[str]:
+        """Delete the rows of erased customers and objects, a statement a table; rows by table."""
+        requests, objects = (
+            f"`{self._reference(table)}`" for table in ("erasure_requests", "object_events")
+        )
+        asked = f"select subject_id from {requests} where subject_id is not null and scope"  # noqa: S608
+        subjects = {
+            "object_id": f"{asked} = 'object' union all select object_id from {objects} "  # noqa: S608
+            f"where object_id is not null and customer_id in ({asked} = 'customer')",
+            "customer_id": f"{asked} = 'customer'",
+        }
+        removed: Counter[str] = Counter()
+        for table in tables_with_subjects():
+            conditions = (
+                f"{column} in ({query})"
+                for column, query in subjects.items()
+                if column in SCHEMAS[table].names
+            )
+            with self._clear_errors(f"table {table}"):
+                job = self._client.query(
+                    f"delete from `{self._reference(table)}` where {' or '.join(conditions)}"  # noqa: S608
+                )
+                job.result()
+            removed[table] += job.num_dml_affected_rows or 0
+        return removed
 
     def _load(self, part: BytesIO, table: bigquery.Table, job_id: str) -> bool | None:
         """Load a part; False if a job of this id has loaded it, None if that job had failed."""

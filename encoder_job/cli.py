@@ -1,4 +1,4 @@
-"""The command line: `encoder-job run`, `verify`, `register` and `sample`."""
+"""The command line: `encoder-job run`, `verify`, `register`, `erase` and `sample`."""
 
 import logging
 import time
@@ -101,7 +101,8 @@ def run(
         f"{counts['object_events']} object events, {counts['embedding_events']} embedding events "
         f"(texts cut to the encoder's length: {counts['truncated']}), "
         f"{counts['encoding_failures']} failures; {counts['already']} were there already, "
-        f"{counts['repeats']} exact repeats, {counts['failed']} rows failed"
+        f"{counts['repeats']} exact repeats, {counts['erased']} erased, "
+        f"{counts['failed']} rows failed"
     )
     return EXIT_SOME_FAILED if counts["failed"] else 0
 
@@ -181,6 +182,25 @@ def register(
         f"{encoder_id}: fingerprint {row.encoder_fingerprint}, {row.embedding_dim} dimensions, "
         f"{row.state}; {'seeds/encoders.csv written' if is_changed else 'nothing changed'}"
     )
+    return 0
+
+
+@app.command()
+@guarded
+def erase(landing: LandingOption = "landing/") -> int:
+    """Remove the landed rows of the customers and objects that erasure_requests name.
+
+    Requests stay, and keep these objects from being encoded again. Run `dbt build` before or
+    after: it removes the rows of the warehouse.
+    """
+    from encoder_job.landing import open_landing
+
+    target = open_landing(landing)
+    with target.alone():
+        target.ensure_tables()
+        removed = target.erase()
+    told = ", ".join(f"{count} of {table}" for table, count in sorted(removed.items()) if count)
+    typer.echo(f"erased rows: {told or 'none were left'}")
     return 0
 
 

@@ -4,16 +4,19 @@ import contextlib
 import errno
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import fsspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from encoder_job.erasure import Erased, requested_erasures
 from encoder_job.errors import Refusal
 from encoder_job.identity import canonical_hash
-from encoder_job.schemas import SCHEMAS
+from encoder_job.schemas import SCHEMAS, SUBJECTS, tables_with_subjects
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _TEMPORARY = ".part"
@@ -90,6 +93,37 @@ class FolderLanding:
                     "the file and run again: what it held is made again"
                 ) from None
 
+    def erase(self) -> Counter[str]:
+        """Rewrite every part that holds rows of erased customers and objects; rows by table."""
+        erased = requested_erasures(self)
+        for batch in self.read("object_events", ["object_id", "customer_id"]):
+            for object_id, customer_id in zip(*batch.values(), strict=True):
+                if str(customer_id) in erased.customers and object_id is not None:
+                    erased.objects.add(str(object_id))
+        removed: Counter[str] = Counter()
+        for table in tables_with_subjects():
+            for path in self._parts(table):
+                removed[table] += self._rewrite(path, erased)
+        return removed
+
+    def _rewrite(self, path: str, erased: Erased) -> int:
+        """Leave the rows of erased subjects out of a part. Returns how many there were."""
+        kept = pa.BufferOutputStream()
+        count = 0
+        with (
+            self._clear_errors(path),
+            self._fs.open(path, "rb") as file,
+            pq.ParquetFile(file) as part,
+            pq.ParquetWriter(kept, part.schema_arrow, compression="zstd") as writer,
+        ):
+            for batch in part.iter_batches():
+                rows = batch.filter(_not_erased(batch, erased))
+                count += batch.num_rows - rows.num_rows
+                writer.write_batch(rows)
+        if count:
+            self._put(path, kept.getvalue().to_pybytes())
+        return count
+
     def _parts(self, table: str) -> list[str]:
         folder = f"{self._root}/{table}"
         self._fs.invalidate_cache()
@@ -108,13 +142,17 @@ class FolderLanding:
         with self._clear_errors(path):
             if self._fs.exists(path) and self._fs.cat_file(path) == content:
                 return False
+        self._put(path, content)
+        return True
+
+    def _put(self, path: str, content: bytes) -> None:
+        with self._clear_errors(path):
             if self._is_local:
                 replace_file(Path(path), content)
             else:
                 # object stores show an object only when it is whole
                 self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
                 self._fs.pipe_file(path, content)
-        return True
 
     def _drop_stale_parts(self, table: str) -> None:
         """Remove what a killed run left half written; a reader never sees these names."""
@@ -162,6 +200,16 @@ def replace_file(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _not_erased(batch: pa.RecordBatch, erased: Erased) -> pa.Array:
+    keep = pa.repeat(True, batch.num_rows)
+    for column, subjects in zip(SUBJECTS, (erased.objects, erased.customers), strict=True):
+        if column in batch.schema.names:
+            ids = batch.column(column).cast(pa.string())
+            found = pc.is_in(ids, value_set=pa.array(sorted(subjects), pa.string()))
+            keep = pc.and_not(keep, found)
+    return keep
 
 
 def _protocols(fs: fsspec.AbstractFileSystem) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Where events land: what the job needs of a landing, and which kind a prefix names."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -27,6 +28,12 @@ class Landing(Protocol):
 
     def read(self, table: str, columns: list[str]) -> Iterator[dict[str, list]]:
         """Yield these columns of all that has landed, a batch at a time."""
+
+    def erase(self) -> Counter[str]:
+        """Remove the rows of all customers and objects that requests name; rows by table.
+
+        Requests stay. What tells whose an object is goes last, so that a killed run is repeated.
+        """
 
 
 def open_landing(prefix: str) -> Landing:

@@ -14,6 +14,7 @@ import numpy as np
 
 from encoder_job import __version__
 from encoder_job.encoder import Encoded, Encoder, encode_each
+from encoder_job.erasure import requested_erasures
 from encoder_job.identity import ContentMac, canonical_hash, event_id
 from encoder_job.landing import Landing
 from encoder_job.reader import Manifest, Row
@@ -63,6 +64,7 @@ class Runner:
         self.counts: Counter[str] = Counter()
         # when each version became known: two at one moment have no order
         self._versions: dict[tuple[str, datetime], str] = {}
+        self._erased = requested_erasures(landing)
         self._known = self._landed_objects()
         self._events = self._landed_events()
         self._failures = self._landed_failures()
@@ -83,6 +85,9 @@ class Runner:
         return self.counts
 
     def _take(self, row: Row, batch: _Batch) -> None:
+        if self._erased.covers(row.object_id, row.customer_id):
+            self.counts["erased"] += 1
+            return
         if row.content is not None:
             fault = self._compare(row, batch)
             if fault == "repeat":

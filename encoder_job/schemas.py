@@ -90,3 +90,12 @@ SCHEMAS = {
         landed_at=_TIME,
     ),
 }
+
+# the columns by which a person's rows are found
+SUBJECTS = ("object_id", "customer_id")
+
+
+def tables_with_subjects() -> list[str]:
+    """Return the tables that hold rows of persons; last the one that tells whose an object is."""
+    held = [table for table, schema in SCHEMAS.items() if set(SUBJECTS) & set(schema.names)]
+    return sorted(held, key=lambda table: table == "object_events")

@@ -1,16 +1,31 @@
--- A frozen snapshot whose rows no longer add up to what its header recorded: changed, lost, or added later.
--- A header without its rows is the same failure. A killed build can leave one, and the next build of the same moment
+-- A frozen snapshot whose rows, with those that erasure removed, no longer add up to what its header recorded: changed, lost, or
+-- added later. A header without its rows is the same failure. A killed build can leave one, and the next build of the same moment
 -- (`--vars 'as_of: …'` asks for one that has passed) completes it.
 with headers as (
     select * from {{ ref('dataset_headers') }}
 ),
 
-sums_now as (
+sums as (
     select
         snapshot_id,
         count(*) as example_count,
         sum({{ row_fingerprint(snapshot_columns()) }}) as fingerprint
     from {{ ref('dataset_snapshots') }}
+    group by snapshot_id
+    union all
+    select
+        snapshot_id,
+        row_count as example_count,
+        fingerprint
+    from {{ ref('snapshot_removals') }}
+),
+
+sums_now as (
+    select
+        snapshot_id,
+        sum(example_count) as example_count,
+        sum(fingerprint) as fingerprint
+    from sums
     group by snapshot_id
 )
 

@@ -1,6 +1,4 @@
 {# The population of each dataset, and until when what happens to an object counts for its label. #}
--- depends_on: {{ ref('stg_erasure_requests') }} (a pending erasure stops all that follows)
-
 with datasets as (
     select * from {{ ref('datasets') }}
 ),

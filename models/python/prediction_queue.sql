@@ -1,7 +1,5 @@
 {# Every event that each live or shadow classifier may score, scored or not: the scorer skips those it has.
    Model and event meet on the fingerprint, never on the encoder's name or the dimension. #}
--- depends_on: {{ ref('stg_erasure_requests') }} (a pending erasure stops all that follows)
-
 with champions as (
     select * from {{ ref('champions') }}
 ),

@@ -1,5 +1,6 @@
 with source as (
     select * from {{ source('landing', 'encoding_failures') }}
+    where {{ not_erased('object', 'object_id') }}
 ),
 
 typed as (

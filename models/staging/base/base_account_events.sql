@@ -1,5 +1,6 @@
 with source as (
     select * from {{ source('landing', 'account_events') }}
+    where {{ not_erased('customer', 'customer_id') }}
 ),
 
 typed as (

@@ -1,5 +1,6 @@
 with source as (
     select * from {{ source('landing', 'decision_events') }}
+    where {{ not_erased('object', 'object_id') }}
 ),
 
 task_labels as (

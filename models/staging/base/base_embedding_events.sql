@@ -2,6 +2,7 @@
 
 with source as (
     select * from {{ source('landing', 'embedding_events') }}
+    where {{ not_erased('object', 'object_id') }}
 ),
 
 typed as (

@@ -1,5 +1,8 @@
 with source as (
     select * from {{ source('landing', 'object_events') }}
+    where
+        {{ not_erased('object', 'object_id') }}
+        and {{ not_erased('customer', 'customer_id') }}
 ),
 
 typed as (

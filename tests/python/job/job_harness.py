@@ -26,8 +26,8 @@ class Job:
         return self.folder / "landing"
 
     def __call__(self, *arguments: str, landing: Path | str | None = None):
-        options = ["--project-dir", str(self.folder)]
-        if arguments[0] in ("run", "sample"):
+        options = [] if arguments[0] == "erase" else ["--project-dir", str(self.folder)]
+        if arguments[0] in ("run", "sample", "erase"):
             options += ["--landing", str(landing or self.landing)]
         return CliRunner().invoke(app, [*arguments, *options])
 

@@ -176,7 +176,7 @@ def test_repeats_duplicates_and_changed_contents(job, tmp_path):
     ]
     done = job.run(manifest(tmp_path / "objects.jsonl", records))
     assert done.exit_code == 3
-    assert "1 exact repeats, 3 rows failed" in done.stdout
+    assert "1 exact repeats, 0 erased, 3 rows failed" in done.stdout
     assert _reasons(job) == [
         ("object-1", "content_changed"),
         ("object-1", "duplicate_object"),

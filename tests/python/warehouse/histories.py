@@ -92,6 +92,12 @@ def _add_history(
                 moment,
             )
         _add_decisions(tables["decision_events"], object_id, created, chance, moment)
+    if chance.random() < 0.2:
+        scope, subject = chance.choice((("customer", customers[0]), ("object", f"{prefix}/o0")))
+        tables["erasure_requests"].append(
+            {"event_id": f"{prefix}/e", "scope": scope, "subject_id": subject}
+            | {"requested_at": moment(), "landed_at": None}
+        )
 
 
 def _again(row: dict, chance: random.Random) -> dict:

@@ -112,7 +112,14 @@ CONTENT = {
 
 
 def staged(tables: dict[str, pa.Table], task_labels: dict[str, set[str]]) -> dict[str, list[Row]]:
-    """Return what staging lets in: of each id the row that was known first, if it keeps every rule."""
+    """Return what staging lets in: of each id the row that was known first, if it keeps every rule.
+
+    Of an erased customer, and of an object that is erased or was ever theirs, nothing is let in.
+    """
+    asked = _by(tables["erasure_requests"].to_pylist(), "scope")
+    customers, objects = ({row["subject_id"] for row in asked[s]} for s in ("customer", "object"))
+    owners = tables["object_events"].select(["object_id", "customer_id"]).to_pylist()
+    objects |= {row["object_id"] for row in owners if row["customer_id"] in customers}
     is_good: dict[str, Callable[[Row], bool]] = {
         "object_events": lambda row: row["customer_id"] is not None,
         "rating_events": lambda row: math.isfinite(row["rating"]),
@@ -125,7 +132,11 @@ def staged(tables: dict[str, pa.Table], task_labels: dict[str, set[str]]) -> dic
     }
     found = {}
     for name, columns in CONTENT.items():
-        rows = tables[name].to_pylist()
+        rows = [
+            row
+            for row in tables[name].to_pylist()
+            if row.get("object_id") not in objects and row.get("customer_id") not in customers
+        ]
         for row in rows:
             happened = row[columns[-1]]
             row["known_at"] = row["landed_at"] or happened

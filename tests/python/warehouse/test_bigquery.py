@@ -142,12 +142,28 @@ def land_later(store: Store, landed_at: datetime) -> int:
     return len(events)
 
 
+def ask_for_erasure(store: Store) -> None:
+    """Land requests for a customer and for an object of somebody else, of whom nothing is landed later."""
+    (customer, _), (_, object_id) = store.query("""
+        select customer_id, max(object_id) from restricted.stg_objects
+        group by customer_id order by max(object_id) desc limit 2
+    """)
+    requests = [
+        {"event_id": f"erase {scope}", "scope": scope, "subject_id": subject}
+        | {"requested_at": datetime(2026, 10, 20, tzinfo=UTC)}
+        for scope, subject in (("customer", customer), ("object", object_id))
+    ]
+    landing = FolderLanding(str(store.landing))
+    landing.write_part("erasure_requests", requests, "asked for")
+
+
 def test_a_build_with_new_events_reads_no_partition_before_them(
     bigquery_built: BigQueryStore, spoilt: Store
 ):
     landed_at = datetime.now(UTC).replace(microsecond=0)
     count = land_later(spoilt, landed_at)
-    assert bigquery_built.land_parts(spoilt) == 2
+    ask_for_erasure(spoilt)
+    assert bigquery_built.land_parts(spoilt) == 3
     last = spoilt.query("select max(event_id) from ledger.evaluation_scores")[0][0]
     # on BigQuery the SQL scorer is the default
     scorers = {spoilt: {"EMBEDDING_STORE_SCORER": "sql"}, bigquery_built: {}}
@@ -164,6 +180,10 @@ def test_a_build_with_new_events_reads_no_partition_before_them(
             store.compiled("predictions")
         )
     assert all_differences(*(tables_of(store, SCHEMAS) for store in scorers)) == {}
+    assert bigquery_built.query("""
+        select count(distinct table_name) from published.erasure_outcomes
+        where row_count > 0 and erased_at is not null
+    """)[0][0] > 10  # fmt: skip
 
     # an older model has scored everything: the champion scores again what landed from a moment on
     for store, scorer in scorers.items():
@@ -230,3 +250,18 @@ def test_the_job_lands_in_bigquery_what_is_not_there_yet(served: Emulator, tmp_p
     assert store.query("select array_length(embedding) from landing.embedding_events limit 1") == [
         (384,)
     ]
+
+    store.execute("""
+        insert into landing.erasure_requests (event_id, scope, subject_id)
+        values ('r1', 'customer', 'c0'), ('r2', 'object', 'o2')
+    """)
+    for told in ("2 of embedding_events, 2 of object_events", "none were left"):
+        done = store.run("encoder-job", "erase")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert told in done.stdout
+    assert store.query("select object_id from landing.embedding_events") == [("o1",)]
+    assert store.query("select object_id from landing.object_events") == [("o1",)]
+    assert store.query("select count(*) from landing.erasure_requests") == [(2,)]
+    done = store.encode(manifest)
+    assert "2 erased" in done.stdout, done.stdout + done.stderr
+    assert "nothing new to encode" in done.stdout

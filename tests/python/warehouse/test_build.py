@@ -493,17 +493,6 @@ def test_another_salt_or_other_shares_stop_the_build(spoilt: Store):
     assert ledger_of(spoilt) == before
 
 
-def test_a_pending_erasure_stops_what_would_use_the_data(spoilt: Store):
-    land(spoilt, "erasure_requests", [
-        {"event_id": "e", "scope": "customer", "subject_id": "reviewer-1", "requested_at": "2026-10-01T00:00:00"},
-    ])  # fmt: skip
-    build = spoilt.build()
-    assert build.exit_code == 1
-    assert "this version cannot erase yet" in build.output
-    for model in ("observed_objects", "dataset_headers", "training_records", "prediction_scores"):
-        assert build.status(model) == "skipped", model
-
-
 def test_vectors_that_are_missing_or_broken_train_nothing(landed: Store, tmp_path: Path):
     store = landed.copy(tmp_path / "store")
     folder = store.landing / "embedding_events"

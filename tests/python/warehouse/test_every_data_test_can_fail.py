@@ -78,10 +78,14 @@ GENERIC = {
 # of each invariant: what it must notice
 INVARIANTS = {
     "assert_absence_labels_exist": "update internal.datasets set absence_label = 'unheard of'",
+    "assert_affected_models_are_replaced_in_time": "insert into published.affected_models by name "
+    "select 'old' as model_id, true as is_answering, timestamp '2026-01-01' as due_at",
     "assert_classifiers_are_configured": "update internal.classifiers set hidden_units = 64",
     "assert_classifiers_keep_their_dataset": "update internal.classifiers set dataset_id = 'review_tone'",
     "assert_doors_show_the_current_snapshot": f"delete from restricted.stg_embedding_events where {ONE_EVENT}",
     "assert_encoders_read_their_dataset": "update internal.encoders set modality = 'image'",
+    "assert_erasure_requests_are_understood": "insert into internal.rejected_events by name "
+    "select 'erasure_requests' as landing_table, 'unknown_scope' as rejection_reason",
     "assert_evaluation_scores_cover_the_splits": "delete from ledger.evaluation_scores where "
     + ONE_ROW.format("ledger.evaluation_scores"),
     "assert_every_candidate_is_accounted_for": "delete from internal.dataset_examples where "
@@ -95,8 +99,7 @@ INVARIANTS = {
     "assert_models_have_all_their_units": "delete from ledger.training_records where rowid = (select min(rowid) from "
     "ledger.training_records where record_type = 'unit')",
     "assert_no_content_in_two_splits": "update restricted.stg_objects set content_mac = 'the same', content_mac_key_id = 'k'",
-    "assert_no_erasure_is_pending": "create or replace view internal.base_erasure_requests as "
-    "select 'somebody asked' as event_id, 'a request that breaks a rule' as row_hash",
+    "assert_nothing_erased_is_left": f"delete from restricted.stg_embedding_events where {ONE_EVENT}",
     "assert_no_model_is_judged_on_what_it_learned": "update ledger.dataset_snapshots set split_group_id = 'the same'",
     "assert_positive_labels_exist": "update internal.classifiers set positive_label = 'positive' where positive_label is not null",
     "assert_predictions_cover_every_event": "delete from published.predictions where "

@@ -131,6 +131,8 @@ def test_a_backfilled_year_is_what_builds_at_the_time_would_have_given(
 ):
     fingerprint = Registry(REPOSITORY).active("text").encoder_fingerprint
     on_time = histories(60, 12, MONTHS[-1], fingerprint, days=400)
+    # who is erased has no past
+    del on_time["erasure_requests"]
     chance = random.Random(0)
     late = {}
     for table, happened in HAPPENED.items():

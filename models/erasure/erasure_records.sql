@@ -1,0 +1,104 @@
+{# On a new store there is nothing to count, and the linter finds a query that nobody reads. #}
+-- noqa: disable=ST03
+{{ config(
+    materialized = 'incremental',
+    full_refresh = false,
+    pre_hook = "{% if is_incremental() %}{{ remove_erased_rows() }}{% endif %}",
+    post_hook = ["{{ remove_erased_rows() }}", "{{ finish_erasure() }}"],
+) }}
+
+{#- What is about to be removed, counted while it is there. The first hook finishes what a killed build had recorded, the last
+    ones remove what is recorded here. -#}
+{%- set is_asked_for = not is_incremental() or erasure_is_pending() -%}
+{%- set tables = tables_with_subjects() -%}
+{%- set snapshots = held_relation('dataset_snapshots') -%}
+{%- set headers = held_relation('dataset_headers') -%}
+
+with requests as (
+    select * from {{ ref('stg_erasure_requests') }}
+    {%- if is_incremental() %}
+    where event_id not in (select request_id from {{ this }})
+    {%- endif %}
+),
+
+requested_subjects as (
+    {{ requested_subjects('requests', with_held = true) | indent(4) }}
+),
+
+table_names as (
+    {%- for table in tables %}
+    select '{{ table.model }}' as table_name
+    {{- " union all" if not loop.last }}
+    {%- endfor %}
+),
+
+{%- if snapshots and headers and is_asked_for %}
+
+-- a header whose rows a killed build never wrote can no longer get them all: it is withdrawn, and taken anew
+unfinished as (
+    {{ unfinished_headers(headers, snapshots) | indent(4) }}
+),
+
+first_request as (
+    select min(event_id) as request_id from requests
+),
+{%- endif %}
+
+found as (
+    {%- for table in tables if table.relation and is_asked_for %}
+    {%- set is_summed = table.model == 'dataset_snapshots' %}
+    select
+        requested_subjects.request_id,
+        '{{ table.model }}' as table_name,
+        {{ 'held.snapshot_id' if is_summed else 'cast(null as string)' }} as snapshot_id,
+        {{ 'held.split' if is_summed else 'cast(null as string)' }} as split,
+        count(*) as row_count,
+        cast({{ 'sum(' ~ row_fingerprint(snapshot_columns()) ~ ')' if is_summed else 'null' }} as {{ sum_type() }}) as fingerprint
+    from {{ table.relation }} as held
+    inner join requested_subjects
+        on
+            requested_subjects.scope = '{{ table.scope }}'
+            and held.{{ table.column }} = requested_subjects.subject_id
+    group by requested_subjects.request_id{{ ', held.snapshot_id, held.split' if is_summed }}
+    union all
+    {%- endfor %}
+    {%- if snapshots and headers and is_asked_for %}
+    select
+        first_request.request_id,
+        'dataset_headers' as table_name,
+        unfinished.snapshot_id,
+        cast(null as string) as split,
+        1 as row_count,
+        cast(null as {{ sum_type() }}) as fingerprint
+    from unfinished
+    cross join first_request
+    where first_request.request_id is not null
+    union all
+    {%- endif %}
+    -- a table that held nothing of a subject is on record, too
+    select
+        requests.event_id as request_id,
+        table_names.table_name,
+        cast(null as string) as snapshot_id,
+        cast(null as string) as split,
+        0 as row_count,
+        cast(null as {{ sum_type() }}) as fingerprint
+    from requests
+    cross join table_names
+),
+
+records as (
+    select
+        request_id,
+        'found' as record_type,
+        table_name,
+        snapshot_id,
+        split,
+        cast(sum(row_count) as int64) as row_count,
+        cast(sum(fingerprint) as {{ sum_type() }}) as fingerprint,
+        {{ utc_now() }} as recorded_at
+    from found
+    group by request_id, table_name, snapshot_id, split
+)
+
+select * from records

@@ -1,0 +1,114 @@
+"""What a request names is not encoded again, and its landed rows can be removed."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from job_harness import Job, manifest, record, rows
+
+from encoder_job.folder_landing import FolderLanding
+from encoder_job.schemas import SCHEMAS
+
+# of customers 0 to 6, who have every seventh object each
+OBJECTS = 21
+ERASED = {"object-1", "object-8", "object-15", "object-3"}
+TOLD = "3 of account_events, 4 of embedding_events, 4 of object_events, 4 of rating_events"
+
+
+def land(landing: Path, table: str, records: list[dict]) -> None:
+    path = landing / table / "of_the_company.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(records), path)
+
+
+def ask(landing: Path) -> None:
+    land(landing, "erasure_requests", [
+        {"event_id": "r1", "scope": "customer", "subject_id": "customer-1", "requested_at": "2026-10-01"},
+        {"event_id": "r2", "scope": "object", "subject_id": "object-3", "requested_at": "2026-10-01"},
+        {"event_id": "r3", "scope": "company", "subject_id": "customer-2", "requested_at": "2026-10-01"},
+    ])  # fmt: skip
+
+
+@pytest.fixture
+def landed(job: Job, tmp_path: Path) -> Path:
+    """A landing with objects, vectors and business events; returns the manifest."""
+    source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(OBJECTS)])
+    assert job.run(source).exit_code == 0
+    land(job.landing, "rating_events", [
+        {"event_id": f"e{n}", "object_id": f"object-{n}", "rating": 1, "rated_at": "2026-07-03"} for n in range(OBJECTS)
+    ])  # fmt: skip
+    land(job.landing, "account_events", [
+        {"event_id": f"a{n}", "customer_id": f"customer-{n % 7}"} for n in range(OBJECTS)
+    ])  # fmt: skip
+    return source
+
+
+def test_what_was_erased_is_neither_encoded_nor_reported(job, tmp_path):
+    job.landing.mkdir()
+    ask(job.landing)
+    records = [record(n) for n in range(OBJECTS)]
+    records[8] |= {"content": " "}  # a fault of an erased object is nobody's business
+    done = job.run(manifest(tmp_path / "objects.jsonl", records))
+    assert done.exit_code == 0, done.output
+    assert "4 erased" in done.stdout
+    landed = {row["object_id"] for row in job.rows("embedding_events")}
+    assert landed == {f"object-{n}" for n in range(OBJECTS)} - ERASED
+    assert {row["object_id"] for row in job.rows("object_events")} == landed
+    assert job.rows("encoding_failures") == []
+
+
+def test_erase_leaves_every_other_row_as_it_was(job, landed):
+    before = {table: job.rows(table) for table in SCHEMAS}
+    schemas = {part: pq.read_schema(part) for part in job.parts()}
+    ask(job.landing)
+    done = job("erase")
+    assert done.exit_code == 0, done.output
+    assert TOLD in done.stdout
+    assert not ERASED & set(done.stdout.split())
+    for table in SCHEMAS:
+        kept = [
+            row for row in before[table]
+            if row.get("object_id") not in ERASED and row.get("customer_id") != "customer-1"
+        ]  # fmt: skip
+        assert table == "erasure_requests" or job.rows(table) == kept, table
+    assert {part: pq.read_schema(part) for part in schemas} == schemas
+    assert len(job.rows("erasure_requests")) == 3
+
+    written = {part: Path(part).read_bytes() for part in job.parts()}
+    assert "none were left" in job("erase").stdout
+    assert "0 object events, 0 embedding events" in job.run(landed).stdout
+    assert {part: Path(part).read_bytes() for part in job.parts()} == written
+
+
+@pytest.mark.usefixtures("landed")
+def test_an_erasure_that_was_killed_is_finished_by_the_next(job, monkeypatch):
+    ask(job.landing)
+    rewrite, done = FolderLanding._rewrite, []
+
+    def killed(self: FolderLanding, *arguments: object) -> int:
+        done.append(rewrite(self, *arguments))
+        if len([count for count in done if count]) == 2:
+            raise KeyboardInterrupt
+        return done[-1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderLanding, "_rewrite", killed)
+        assert job("erase").exit_code == 130
+    assert job("erase").exit_code == 0
+    for table, schema in SCHEMAS.items():
+        if "object_id" in schema.names:
+            assert not ERASED & {row["object_id"] for row in job.rows(table)}, table
+
+
+@pytest.mark.usefixtures("landed")
+def test_a_landing_on_any_filesystem_is_erased(job, tmp_path):
+    import fsspec
+
+    memory, prefix = fsspec.filesystem("memory"), f"memory://{tmp_path.name}/erased"
+    ask(job.landing)
+    memory.put(f"{job.landing}/", f"/{tmp_path.name}/erased/", recursive=True)
+    assert TOLD in job("erase", landing=prefix).stdout
+    memory.get(f"/{tmp_path.name}/erased/", f"{tmp_path}/copy/", recursive=True)
+    objects = {row["object_id"] for row in rows(tmp_path / "copy", "embedding_events")}
+    assert objects == {f"object-{n}" for n in range(OBJECTS)} - ERASED

@@ -1,0 +1,195 @@
+"""An erasure takes out all of a person and nothing else, whatever happens to the build that does it."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from store import Store
+
+KEPT = (
+    "restricted.stg_objects",
+    "restricted.stg_embedding_events",
+    "internal.stg_rating_events",
+    "internal.stg_account_events",
+    "ledger.dataset_headers",
+    "ledger.dataset_snapshots",
+    "ledger.training_records",
+    "ledger.evaluation_scores",
+    "ledger.prediction_scores",
+    "published.predictions",
+)
+# the request itself, and what shows it
+OF_REQUESTS = {
+    "internal.base_erasure_requests",
+    "internal.stg_erasure_requests",
+    "internal.erased_subjects",
+}
+SUBJECTS = ("object_id", "customer_id", "split_group_id", "event_id", "record_id")
+
+
+def ask(store: Store, customers: list[str], objects: list[str]) -> None:
+    """Land a request for each of them."""
+    subjects = [("customer", one) for one in customers] + [("object", one) for one in objects]
+    rows = [
+        {"event_id": f"request-{n}", "scope": scope, "subject_id": one, "requested_at": "2026-10-20"}
+        for n, (scope, one) in enumerate(subjects)
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), store.landing / "erasure_requests" / "asked.parquet")
+
+
+@pytest.fixture(scope="module")
+def subjects(built: Store) -> tuple[list[str], list[str], set[str]]:
+    """A twentieth of the customers, an object of somebody else, and every id that must go."""
+    owners = built.query("select object_id, customer_id from restricted.stg_objects order by all")
+    customers = sorted({c for _, c in owners}, key=lambda c: hashlib.md5(c.encode()).hexdigest())
+    customers = customers[: -(-len(customers) // 20)]
+    taken = next(o for o, c in owners if c not in customers)
+    gone = {o for o, c in owners if c in customers} | {taken}
+    listed = ", ".join(f"'{one}'" for one in sorted(gone))
+    events = built.query(f"""
+        select event_id from restricted.stg_embedding_events where object_id in ({listed})
+        union select event_id from internal.stg_rating_events where object_id in ({listed})
+    """)
+    return customers, [taken], gone | set(customers) | {event for (event,) in events}
+
+
+def rows_by_subject(store: Store, table: str, ids: set[str]) -> tuple[list[str], list[str]]:
+    """Return the rows of a table, as text: those of these subjects, and the others."""
+    found = store.arrow(f"select * from {table}").to_pylist()
+    mine = [any(row.get(column) in ids for column in SUBJECTS) for row in found]
+    texts = [str(sorted(row.items())) for row in found]
+    of_them = [text for text, is_mine in zip(texts, mine, strict=True) if is_mine]
+    return of_them, [text for text, is_mine in zip(texts, mine, strict=True) if not is_mine]
+
+
+def tables_with(store: Store, ids: set[str]) -> set[str]:
+    """Return the tables and views in which any text is, or begins with, one of these ids."""
+    found = set()
+    for (table, column), kind in store.columns().items():
+        if kind == "VARCHAR" and table not in found:
+            values = {v for (v,) in store.query(f'select distinct "{column}" from {table}') if v}
+            if ids & (values | {value.rpartition("/")[0] for value in values}):
+                found.add(table)
+    return found
+
+
+def test_nothing_of_the_erased_is_left_and_nothing_else_changes(
+    built: Store, landed: Store, subjects: tuple[list[str], list[str], set[str]], tmp_path: Path
+):
+    customers, objects, ids = subjects
+    store = built.copy(tmp_path / "store")
+    before = {table: rows_by_subject(store, table, ids) for table in KEPT}
+    assert all(before[table][0] for table in KEPT if table.split("_")[-1] not in ("headers", "records"))  # fmt: skip
+    assert tables_with(store, ids) > {"published.latest_predictions", "internal.dataset_candidates"}
+    ask(store, customers, objects)
+
+    build = store.build()
+    assert build.exit_code == 0, build.output[-4000:]
+    assert tables_with(store, ids) <= OF_REQUESTS
+
+    # the outcomes count what was there
+    outcomes = dict(store.query("""
+        select table_name, sum(row_count) from published.erasure_outcomes
+        where erased_at >= recorded_at group by all
+    """))  # fmt: skip
+    for table in KEPT:
+        name = table.split(".")[1]
+        if name not in ("dataset_headers", "training_records"):
+            assert outcomes[name] == len(before[table][0]), name
+    assert store.query("""
+        select count(*), count(distinct request_id || table_name), min(row_count)
+        from published.erasure_outcomes
+    """) == [(len(outcomes) * (len(customers) + 1),) * 2 + (0,)]  # fmt: skip
+
+    # every classifier has learned anew, and what it had learned from the erased is marked
+    assert store.query("""
+        select count(*), count(*) filter (is_answering), min(due_at - requested_at)::text,
+            bool_and(erased_train_count + erased_validation_count > 0)
+        from published.affected_models
+    """) == [(4, 0, "30 days", True)]  # fmt: skip
+
+    done = store.run("encoder-job", "erase")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "of embedding_events" in done.stdout
+    for part in store.landing.rglob("*.parquet"):
+        if part.parent.name != "erasure_requests":
+            read = pq.read_table(part).to_pylist()
+            assert not ids & {value for row in read for value in row.values() if isinstance(value, str)}, part  # fmt: skip
+    encoded = store.encode(landed.root / "sample" / "objects.parquet")
+    assert encoded.returncode == 0, encoded.stdout + encoded.stderr
+    assert "nothing new to encode" in encoded.stdout
+
+    build = store.build()
+    assert build.exit_code == 0, build.output[-4000:]
+    assert "nothing to train" in build.output
+    assert tables_with(store, ids) <= OF_REQUESTS
+
+    # somebody restores a backup of landing
+    for table in ("object_events", "embedding_events", "rating_events", "account_events"):
+        shutil.copytree(built.landing / table, store.landing / table, dirs_exist_ok=True)
+    build = store.build()
+    assert build.exit_code == 0, build.output[-4000:]
+    assert tables_with(store, ids) <= OF_REQUESTS
+    for table in KEPT:
+        after = rows_by_subject(store, table, ids)
+        assert after[0] == [], table
+        assert set(before[table][1]) <= set(after[1]), table
+
+    # what tells of all this can fail
+    store.execute(f"""
+        insert into published.predictions by name
+        select '{objects[0]}' as object_id, * exclude (object_id) from published.predictions limit 1
+    """)
+    assert store.query(store.compiled("assert_nothing_erased_is_left")) == [("predictions",)]
+
+
+def test_an_erasure_that_was_killed_is_finished_by_the_next_build(
+    built: Store, subjects: tuple[list[str], list[str], set[str]], tmp_path: Path
+):
+    customers, objects, ids = subjects
+    whole = built.copy(tmp_path / "whole")
+    ask(whole, customers, objects)
+    assert whole.build_datasets().exit_code == 0
+    records = whole.arrow("select * from ledger.erasure_records where record_type = 'found'")
+
+    # recorded, half removed, and the person has left landing in the meantime
+    killed = built.copy(tmp_path / "killed")
+    ask(killed, customers, objects)
+    with killed.connect() as connection:
+        connection.register("records", records)
+        connection.execute("insert into ledger.erasure_records select * from records")
+        for table, column in (
+            ("ledger.prediction_scores", "event_id"),
+            ("internal.dataset_candidates", "object_id"),
+            ("ledger.dataset_snapshots", "object_id"),
+        ):
+            connection.execute(
+                f"delete from {table} where list_contains($1, {column})", [sorted(ids)]
+            )
+    assert killed.run("encoder-job", "erase").returncode == 0
+    build = killed.build()
+    assert build.exit_code == 0, build.output[-4000:]
+    assert tables_with(killed, ids) <= OF_REQUESTS
+    found = "select * exclude (recorded_at) from ledger.erasure_records order by all"
+    assert killed.query(found) == whole.query(found)
+
+
+def test_a_snapshot_that_a_killed_build_began_is_taken_anew_without_the_erased(
+    built: Store, subjects: tuple[list[str], list[str], set[str]], tmp_path: Path
+):
+    customers, objects, _ = subjects
+    store = built.copy(tmp_path / "store")
+    store.execute("delete from ledger.dataset_snapshots where dataset_id = 'review_tone'")
+    ask(store, customers, objects)
+    build = store.build_datasets()
+    assert build.exit_code == 0, build.output[-4000:]
+    assert store.query("""
+        select dataset_id from ledger.dataset_headers
+        where snapshot_id in (
+            select snapshot_id from ledger.erasure_records where table_name = 'dataset_headers'
+        )
+    """) == [("review_tone",)]
+    assert store.dbt("test", "--select", "assert_snapshots_are_unchanged").exit_code == 0
