@@ -17,7 +17,8 @@ sums as (
         snapshot_id,
         row_count as example_count,
         fingerprint
-    from {{ ref('snapshot_removals') }}
+    from {{ ref('erasure_records') }}
+    where table_name = 'dataset_snapshots' and snapshot_id is not null
 ),
 
 sums_now as (

@@ -110,6 +110,11 @@ class Store:
         """Run `dbt build` as a schedule would."""
         return self.dbt("build", "--selector", "nightly", *arguments, **variables)
 
+    def build_with_invariants(self, *arguments: str, **variables: str) -> Build:
+        """Build with the singular tests alone: the generic ones take longer than all else and are run elsewhere."""
+        left_out = ("test_type:generic", "test_type:unit")
+        return self.dbt("build", "--exclude", *left_out, *arguments, **variables)
+
     def build_models(self, *arguments: str, **variables: str) -> Build:
         """Build without data tests, where a test looks at what is built and not at what dbt says of it."""
         return self.build("--exclude-resource-type", "test", *arguments, **variables)

@@ -56,7 +56,7 @@ def test_the_demos_report_reads_what_a_build_left(built: Store):
 
 def test_a_second_build_trains_scores_and_changes_nothing(spoilt: Store):
     before = ledger_of(spoilt), spoilt.contents("published.predictions")
-    build = spoilt.build()
+    build = spoilt.build_models()
     assert build.exit_code == 0, build.output[-4000:]
     assert "training_records: nothing to train" in build.output
     assert "prediction_scores: nothing to score" in build.output
@@ -99,7 +99,7 @@ def test_a_tampered_snapshot_row_fails_the_build(spoilt: Store):
         update ledger.dataset_snapshots set label = 'other'
         where rowid = (select min(rowid) from ledger.dataset_snapshots where label = 'negative')
     """)
-    build = spoilt.build()
+    build = spoilt.build_with_invariants()
     assert build.exit_code == 1
     assert build.status("assert_snapshots_are_unchanged") == "fail"
     assert build.status("training_queue") == "skipped"
@@ -121,7 +121,7 @@ def test_a_changed_rule_makes_a_new_snapshot_and_keeps_the_old(spoilt: Store):
     shares = ("half_test,train,0,400,", "half_test,validation,400,500,", "half_test,test,500,1000,")
     append_to_seed(project, "split_policies", *shares)
     before = ledger_of(spoilt)
-    build = spoilt.build()
+    build = spoilt.build_with_invariants()
     assert build.exit_code == 0, build.output[-4000:]
     after = ledger_of(spoilt)
     for table in LEDGER:
@@ -168,7 +168,7 @@ def test_a_task_is_added_by_a_file_a_line_and_rows(spoilt: Store):
     ):
         append_to_seed(spoilt.project, seed, *rows)
     before = ledger_of(spoilt)
-    build = spoilt.build()
+    build = spoilt.build_with_invariants()
     assert build.exit_code == 0, build.output[-4000:]
     assert build.output.count("training_records: trained") == 1
     assert spoilt.query("""
@@ -288,6 +288,7 @@ def test_a_registry_that_is_corrected_lets_in_what_it_kept_out(landed: Store, tm
         "--select",
         "path:seeds",
         "path:models/registries",
+        "path:models/erasure",
         "path:models/staging",
     )
     for dimension, staged in (("383", 0), ("384", 793)):
@@ -318,7 +319,7 @@ def test_a_conflicting_row_is_rejected_and_the_first_stays(spoilt: Store):
 
 def test_a_classifier_of_an_unknown_encoder_is_named(spoilt: Store):
     edit_seed(spoilt.project, "classifiers", "review_tone_mlp", encoder_id="nobody")
-    build = spoilt.build()
+    build = spoilt.build_with_invariants()
     assert build.exit_code == 1
     assert (
         "classifiers.csv: encoder_id of review_tone_mlp names nobody, which encoders.csv does not hold"
@@ -450,7 +451,7 @@ def test_a_new_week_adds_a_snapshot_and_trains_only_on_new_examples(
         assert set(map(str, rows)) <= set(map(str, store.contents(table))), table
     assert set(map(str, before[1])) <= set(map(str, store.contents("published.predictions")))
 
-    build = store.build("--vars", "rescore_from: 2026-01-01")  # to YAML a date
+    build = store.build_models("--vars", "rescore_from: 2026-01-01")  # to YAML a date
     assert build.exit_code == 0, build.output[-4000:]
     assert store.query("select count(*) from published.predictions") == [(63 * 4 + 62 * 4,)]
     assert store.query("""
@@ -479,7 +480,7 @@ def test_a_scorer_that_does_not_exist_stops_the_build(spoilt: Store):
 
 def test_another_salt_or_other_shares_stop_the_build(spoilt: Store):
     before = ledger_of(spoilt)
-    build = spoilt.build("--vars", "split_salt: another")
+    build = spoilt.build_models("--vars", "split_salt: another")
     assert build.exit_code == 1
     assert "this store was begun with split/1 and the build asks for another" in build.output
     assert build.status("dataset_snapshots") == "skipped"
@@ -487,7 +488,7 @@ def test_another_salt_or_other_shares_stop_the_build(spoilt: Store):
     policies = spoilt.project / "seeds" / "split_policies.csv"
     moved = policies.read_text().replace("train,0,700", "train,0,600")
     policies.write_text(moved.replace("validation,700,850", "validation,600,850"))
-    build = spoilt.build()
+    build = spoilt.build_models()
     assert build.exit_code == 1
     assert "split_policies.csv: by_customer_70_15_15 was train 0-700" in build.output
     assert ledger_of(spoilt) == before

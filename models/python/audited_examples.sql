@@ -1,0 +1,61 @@
+{# At most so many examples of each current snapshot's training and validation splits, with the vectors of the encoders in live
+   use: whole customers, in the order of a hash, so that a larger snapshot is audited on a sample of its customers. #}
+{%- set most_examples = 5000 -%}
+
+with snapshots as (
+    select * from {{ ref('dataset_snapshots') }}
+    where split in ('train', 'validation')
+),
+
+current_snapshots as (
+    select * from {{ ref('current_snapshots') }}
+),
+
+dataset_encoders as (
+    select * from {{ ref('dataset_encoders') }}
+    where is_live
+),
+
+events as (
+    select * from {{ ref('stg_embedding_events') }}
+),
+
+-- keys first: a vector is read only of what is taken
+taken as (
+    select
+        snapshots.snapshot_id,
+        snapshots.object_id,
+        snapshots.split_group_id,
+        snapshots.label,
+        events.encoder_fingerprint,
+        events.event_id
+    from snapshots
+    inner join current_snapshots
+        on snapshots.snapshot_id = current_snapshots.snapshot_id
+    inner join dataset_encoders
+        on snapshots.dataset_id = dataset_encoders.dataset_id
+    inner join events
+        on
+            snapshots.object_id = events.object_id
+            and snapshots.object_version = events.object_version
+            and dataset_encoders.encoder_fingerprint = events.encoder_fingerprint
+    qualify row_number() over (
+        partition by snapshots.snapshot_id, events.encoder_fingerprint
+        order by {{ hash_to_int64('snapshots.split_group_id') }}, snapshots.split_group_id, snapshots.object_id
+    ) <= {{ most_examples }}
+),
+
+audited as (
+    select
+        taken.snapshot_id,
+        taken.object_id,
+        taken.split_group_id,
+        taken.label,
+        taken.encoder_fingerprint,
+        events.embedding
+    from taken
+    inner join events
+        on taken.event_id = events.event_id
+)
+
+select * from audited

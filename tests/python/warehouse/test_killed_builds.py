@@ -1,0 +1,70 @@
+"""A build may be killed at any moment: no snapshot of the past changes, and a later build completes what it began."""
+
+import os
+import random
+import signal
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from store import BIN, Store
+
+# each takes as long as a build; by hand, more of them
+KILLS = int(os.environ.get("EMBEDDING_STORE_TEST_KILLS", "2"))
+FIRST = datetime(2026, 8, 1, tzinfo=UTC)
+PAST = ("ledger.dataset_headers", "ledger.dataset_snapshots", "ledger.training_records")
+
+
+def asked(moments: list[datetime]) -> str:
+    return "as_of: [" + ", ".join(f"'{moment:%Y-%m-%d %H:%M:%S}'" for moment in moments) + "]"
+
+
+def build_and_kill(store: Store, moment: datetime, seconds: float) -> bool:
+    """Build for a moment and kill dbt after so long. True if it was still at work."""
+    command = [BIN / "dbt", "build", "--selector", "nightly", "--vars", asked([moment])]
+    with subprocess.Popen(
+        command,
+        env=store.environment,
+        cwd=store.project,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as build:
+        try:
+            build.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(build.pid, signal.SIGKILL)
+            return True
+    return False
+
+
+def test_builds_killed_at_random_moments_change_no_past_snapshot(
+    built: Store, tmp_path: Path, record_property: Callable
+):
+    chance = random.Random(5)
+    store = built.copy(tmp_path / "killed")
+    moments = [FIRST + timedelta(days=3 * number) for number in range(KILLS)]
+    killed, begun = 0, 0
+    for moment in moments:
+        before = {table: set(map(str, store.contents(table))) for table in PAST}
+        killed += build_and_kill(store, moment, chance.uniform(5, 22))
+        after = {table: set(map(str, store.contents(table))) for table in PAST}
+        for table in PAST:
+            assert before[table] <= after[table], table
+        begun += len(after["ledger.dataset_headers"]) > len(before["ledger.dataset_headers"])
+    if not killed:
+        pytest.fail("no build was slow enough to be killed")
+
+    build = store.build_with_invariants("--vars", asked(moments))
+    assert build.exit_code == 0, build.output[-4000:]
+    whole = built.copy(tmp_path / "whole")
+    build = whole.build_datasets("--vars", asked(moments))
+    assert build.exit_code == 0, build.output[-4000:]
+    for table in PAST[:2]:
+        assert store.contents(table) == whole.contents(table), table
+    record_property(
+        "builds killed at random moments",
+        f"{killed} of {len(moments)}, {begun} after they had taken a snapshot; no past row changed, the next build completed all",
+    )
