@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import commands
 import duckdb
 import pyarrow as pa
 
@@ -85,13 +86,8 @@ class Store:
 
     def run(self, command: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
         """Run a command of the virtual environment to its end."""
-        return subprocess.run(
-            [BIN / command, *map(str, arguments)],
-            env=self.environment | variables,
-            cwd=self.project,
-            capture_output=True,
-            text=True,
-        )
+        environment = self.environment | variables
+        return commands.run(command, [*map(str, arguments)], environment, self.project)
 
     def encode(self, source: Path) -> subprocess.CompletedProcess:
         """Run the encoder job over a manifest."""

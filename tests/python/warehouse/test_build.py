@@ -3,6 +3,8 @@
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -48,7 +50,13 @@ def test_the_first_build_passes_everything(first_build: tuple[Store, Build]):
 
 
 def test_the_demos_report_reads_what_a_build_left(built: Store):
-    done = built.run("python", REPOSITORY / "demo" / "report.py")
+    done = subprocess.run(
+        [sys.executable, REPOSITORY / "demo" / "report.py"],
+        env=built.environment,
+        cwd=built.project,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     for told in ("review_tone_linear", "majority_rule", "not_in_training_snapshot", "rows  "):
         assert told in done.stdout

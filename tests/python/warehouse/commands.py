@@ -1,0 +1,69 @@
+"""The project's two commands, each in a process of its own that need not import their libraries first.
+
+Importing takes longer than most of what these tests ask for, so processes are forked from one that has done it.
+"""
+
+import gc
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from importlib import import_module
+from pathlib import Path
+
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+MAINS = {"dbt": ("dbt.cli.main", "cli"), "encoder-job": ("encoder_job.cli", "main")}
+FORKED = multiprocessing.get_context("forkserver")
+FORKED.set_forkserver_preload(
+    [
+        *(module for module, _ in MAINS.values()),
+        *("dbt.task.build", "dbt.adapters.duckdb", "dbt.adapters.bigquery"),
+        *("sentence_transformers", "sklearn.linear_model"),
+    ]
+)
+
+
+def run(
+    command: str, arguments: list[str], environment: dict[str, str], folder: Path
+) -> subprocess.CompletedProcess:
+    """Run a command as a shell would: with this environment, in this folder, to its end."""
+    with tempfile.TemporaryDirectory() as told:
+        paths = [Path(told, name) for name in ("stdout", "stderr")]
+        process = FORKED.Process(
+            target=_run, args=(command, arguments, environment, folder, *paths)
+        )
+        process.start()
+        process.join()
+        return subprocess.CompletedProcess(
+            [command, *arguments], process.exitcode, *(path.read_text() for path in paths)
+        )
+
+
+def _run(
+    command: str,
+    arguments: list[str],
+    environment: dict[str, str],
+    folder: Path,
+    stdout: Path,
+    stderr: Path,
+) -> None:
+    for path, descriptor in ((stdout, 1), (stderr, 2)):
+        os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY), descriptor)
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+    os.chdir(folder)
+    # these processes end before garbage would matter
+    gc.disable()
+    sys.argv = [command, *arguments]
+    module, main = MAINS[command]
+    try:
+        getattr(import_module(module), main)()
+    finally:
+        # a forked process ends without taking its objects down, so DuckDB would leave its log behind
+        DuckDBConnectionManager.close_all_connections()
+        gc.collect()
