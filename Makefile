@@ -45,7 +45,7 @@ demo: landed  ## fetch real reviews, encode them, build everything, print how go
 	@$(BIN)/python demo/report.py
 
 test: lint .venv-bigquery/installed  ## everything that must pass before a change lands
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-bigquery: setup .venv-bigquery/installed  ## the BigQuery target alone, on the emulator
 	$(BIN)/pytest --numprocesses auto --dist loadfile tests/python/warehouse/test_bigquery*.py
@@ -74,6 +74,7 @@ lock: setup  ## pin every library anew from pyproject.toml
 bench: landed  ## how good and how fast, side by side with what one would do instead (minutes)
 	$(BIN)/python benchmarks/split_salts.py
 	$(BIN)/python benchmarks/encoding.py
+	$(BIN)/python benchmarks/datasets.py
 
 docs: setup  ## dbt's documentation as one HTML file, target/static_index.html
 	$(BIN)/dbt docs generate --static

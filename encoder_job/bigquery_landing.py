@@ -112,7 +112,10 @@ class BigQueryLanding:
         requests, objects = (
             f"`{self._reference(table)}`" for table in ("erasure_requests", "object_events")
         )
-        asked = f"select subject_id from {requests} where subject_id is not null and scope"  # noqa: S608
+        asked = (
+            f"select trim(subject_id) from {requests} where subject_id is not null and "  # noqa: S608
+            "event_id is not null and requested_at is not null and scope"
+        )
         subjects = {
             "object_id": f"{asked} = 'object' union all select object_id from {objects} "  # noqa: S608
             f"where object_id is not null and customer_id in ({asked} = 'customer')",

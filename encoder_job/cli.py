@@ -190,14 +190,19 @@ def register(
 def erase(landing: LandingOption = "landing/") -> int:
     """Remove the landed rows of the customers and objects that erasure_requests name.
 
-    Requests stay, and keep these objects from being encoded again. Run `dbt build` before or
-    after: it removes the rows of the warehouse.
+    Requests stay, and keep these objects from being encoded again. Run it after `dbt build`, which
+    removes the rows of the warehouse, and while no `run` is at work.
     """
+    from encoder_job.erasure import requested_erasures
     from encoder_job.landing import open_landing
 
     target = open_landing(landing)
+    if not requested_erasures(target):
+        raise Refusal(
+            f"landing {landing}: no erasure_requests have landed here that name anybody; check "
+            "the landing"
+        )
     with target.alone():
-        target.ensure_tables()
         removed = target.erase()
     told = ", ".join(f"{count} of {table}" for table, count in sorted(removed.items()) if count)
     typer.echo(f"erased rows: {told or 'none were left'}")

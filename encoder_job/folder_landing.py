@@ -19,7 +19,7 @@ from encoder_job.identity import canonical_hash
 from encoder_job.schemas import SCHEMAS, SUBJECTS, tables_with_subjects
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_TEMPORARY = ".part"
+_PART, _TEMPORARY = "part-", ".part"
 _STALE_SECONDS = 3600
 
 
@@ -78,24 +78,21 @@ class FolderLanding:
         """Land rows as one part, named by their ids. True if this changed the folder."""
         if not isinstance(rows, pa.Table):
             rows = pa.Table.from_pylist(list(rows), schema=SCHEMAS[table])
-        return self._write(f"{self._root}/{table}/part-{canonical_hash(ids)}.parquet", rows)
+        return self._write(f"{self._root}/{table}/{_PART}{canonical_hash(ids)}.parquet", rows)
 
     def read(self, table: str, columns: list[str]) -> Iterator[dict[str, list]]:
         """Yield these columns of every part that has landed, a batch at a time."""
         for path in self._parts(table):
-            try:
-                with self._fs.open(path, "rb") as file, pq.ParquetFile(file) as part:
-                    for batch in part.iter_batches(columns=columns):
-                        yield {name: batch.column(name).to_pylist() for name in columns}
-            except (pa.ArrowException, OSError, KeyError) as error:
-                raise Refusal(
-                    f"{self._shown(path)}: this part is broken ({type(error).__name__}); remove "
-                    "the file and run again: what it held is made again"
-                ) from None
+            with self._whole(path), self._fs.open(path, "rb") as file, pq.ParquetFile(file) as part:
+                for batch in part.iter_batches(columns=columns):
+                    yield {name: batch.column(name).to_pylist() for name in columns}
 
     def erase(self) -> Counter[str]:
         """Rewrite every part that holds rows of erased customers and objects; rows by table."""
         erased = requested_erasures(self)
+        # nobody else is at work here, so these are left by killed runs
+        for table in SCHEMAS:
+            self._drop_stale_parts(table, 0)
         for batch in self.read("object_events", ["object_id", "customer_id"]):
             for object_id, customer_id in zip(*batch.values(), strict=True):
                 if str(customer_id) in erased.customers and object_id is not None:
@@ -111,7 +108,7 @@ class FolderLanding:
         kept = pa.BufferOutputStream()
         count = 0
         with (
-            self._clear_errors(path),
+            self._whole(path),
             self._fs.open(path, "rb") as file,
             pq.ParquetFile(file) as part,
             pq.ParquetWriter(kept, part.schema_arrow, compression="zstd") as writer,
@@ -154,12 +151,28 @@ class FolderLanding:
                 self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
                 self._fs.pipe_file(path, content)
 
-    def _drop_stale_parts(self, table: str) -> None:
+    def _drop_stale_parts(self, table: str, seconds: float = _STALE_SECONDS) -> None:
         """Remove what a killed run left half written; a reader never sees these names."""
         if self._is_local:
             for path in Path(self._root, table).glob(f".*{_TEMPORARY}"):
-                if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                if time.time() - path.stat().st_mtime > seconds:
                     path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _whole(self, path: str) -> Iterator[None]:
+        """Refuse a part that cannot be read; what to do depends on who wrote it."""
+        try:
+            yield
+        except (pa.ArrowException, OSError, KeyError) as error:
+            is_ours = path.rpartition("/")[2].startswith(_PART)
+            told = (
+                "remove the file and run again: what it held is made again"
+                if is_ours
+                else "land it again from where it came, with all columns up to the time"
+            )
+            raise Refusal(
+                f"{self._shown(path)}: this part is broken ({type(error).__name__}); {told}"
+            ) from None
 
     def _shown(self, path: str) -> str:
         return f"{self.prefix.rstrip('/')}{path.removeprefix(self._root.rstrip('/'))}"

@@ -1,17 +1,10 @@
-{# The statements that remove what erasure_records, the model that this stands in, has recorded; nothing where nothing is pending.
+{# The statements that remove what erasure_records, the model that this stands in, has counted; nothing where nothing is pending.
    Usage: post_hook = "{{ remove_erased_rows() }}" #}
 {% macro remove_erased_rows() -%}
 {%- if erasure_is_pending() -%}
-    {%- set recorded -%}
-        (select * from {{ ref('stg_erasure_requests') }} where event_id in (select request_id from {{ this }}))
-    {%- endset -%}
     {%- for table in tables_with_subjects() if table.relation %}
 delete from {{ table.relation }}
-where {{ table.column }} in (
-    select subject_id
-    from ({{ requested_subjects(recorded, with_held = true) }}) as subjects
-    where scope = '{{ table.scope }}'
-);
+where {{ subject_hash(table.scope, table.column) }} in (select subject_hash from ({{ counted_subjects(true) }}) as counted);
     {%- endfor -%}
     {%- set headers, snapshots = held_relation('dataset_headers'), held_relation('dataset_snapshots') %}
     {%- if headers and snapshots %}

@@ -1,8 +1,7 @@
 {# Every table of this project that holds rows of persons, with the scope and the column by which they are found there: a list of
-   {model, relation (none before its first build), scope, column}. What is found by its event alone comes first: once the vectors are
-   gone, nobody knows whose it was. Usage: {% for table in tables_with_subjects() %} #}
+   {model, relation (none before its first build), scope, column}. Usage: {% for table in tables_with_subjects() %} #}
 {% macro tables_with_subjects() -%}
-    {%- set tables = {'event': [], 'object': [], 'customer': []} -%}
+    {%- set tables = [] -%}
     {%- for node in (graph.nodes.values() if execute else []) | sort(attribute = 'name') -%}
         {%- set scope = ['object', 'customer', 'event'] | select('in', node.columns | map('replace', '_id', '') | list) | first -%}
         {%- if
@@ -11,7 +10,7 @@
             and 'erasure' not in node.fqn
             and scope
         -%}
-            {%- do tables[scope].append({
+            {%- do tables.append({
                 'model': node.name,
                 'relation': held_relation(node.name),
                 'scope': scope,
@@ -19,5 +18,5 @@
             }) -%}
         {%- endif -%}
     {%- endfor -%}
-    {{ return(tables['event'] + tables['object'] + tables['customer']) }}
+    {{ return(tables) }}
 {%- endmacro %}

@@ -1,4 +1,5 @@
--- A request that breaks a row rule erases nobody, and somebody waits for it: correct it and land it under another event_id.
+-- A request that breaks a row rule erases nobody, and somebody waits for it: take it out of its
+-- file, and land it corrected.
 select
     record_id,
     rejection_reason

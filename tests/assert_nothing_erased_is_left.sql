@@ -1,5 +1,5 @@
--- A row of an erased object in a table that keeps its rows from build to build. A vector that landed before its object was known
--- can be one: land the request again under another event_id.
+-- A row of an erased object in a table that keeps its rows from build to build, or a score whose vector is gone. A vector that
+-- was staged before its object was known is removed by the build after.
 with erased_subjects as (
     select * from {{ ref('erased_subjects') }}
 ),
@@ -10,23 +10,17 @@ kept_rows as (
     ] %}
     select
         '{{ model }}' as table_name,
-        object_id
+        {{ subject_hash('object', 'object_id') }} as subject_hash
     from {{ ref(model) }}
     union all
     {%- endfor %}
-    -- no vector, no prediction: a score that is left alone would not be found by its object
     select
         'prediction_scores' as table_name,
-        events.object_id
-    from {{ ref('prediction_scores') }} as scores
-    left join {{ ref('stg_embedding_events') }} as events
-        on scores.event_id = events.event_id
+        {{ subject_hash('event', 'event_id') }} as subject_hash
+    from {{ ref('prediction_scores') }}
 )
 
 select distinct kept_rows.table_name
 from kept_rows
-left join erased_subjects
-    on
-        erased_subjects.scope = 'object'
-        and kept_rows.object_id = erased_subjects.subject_id
-where kept_rows.object_id is null or erased_subjects.subject_id is not null
+inner join erased_subjects
+    on kept_rows.subject_hash = erased_subjects.subject_hash

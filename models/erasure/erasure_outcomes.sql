@@ -9,7 +9,7 @@ requests as (
 finished as (
     select
         request_id,
-        min(recorded_at) as erased_at
+        max(recorded_at) as erased_at
     from records
     where record_type = 'erased'
     group by request_id

@@ -7,22 +7,28 @@
     post_hook = ["{{ remove_erased_rows() }}", "{{ finish_erasure() }}"],
 ) }}
 
-{#- What is about to be removed, counted while it is there. The first hook finishes what a killed build had recorded, the last
-    ones remove what is recorded here. -#}
+{#- What is about to be removed, counted while it is there. The first hook finishes what a killed build had counted, the last ones
+    remove what is counted here. -#}
 {%- set is_asked_for = not is_incremental() or erasure_is_pending() -%}
 {%- set tables = tables_with_subjects() -%}
 {%- set snapshots = held_relation('dataset_snapshots') -%}
-{%- set headers = held_relation('dataset_headers') -%}
+{%- set headers = held_relation('dataset_headers') %}
 
-with requests as (
-    select * from {{ ref('stg_erasure_requests') }}
+with subjects as (
     {%- if is_incremental() %}
-    where event_id not in (select request_id from {{ this }})
+    {{ counted_subjects(false) | indent(4) }}
+    {%- else %}
+    select * from {{ ref('requested_subjects') }}
     {%- endif %}
 ),
 
-requested_subjects as (
-    {{ requested_subjects('requests', with_held = true) | indent(4) }}
+requests as (
+    select distinct request_id from subjects
+    union distinct
+    select event_id as request_id from {{ ref('stg_erasure_requests') }}
+    {%- if is_incremental() %}
+    where event_id not in (select request_id from {{ this }})
+    {%- endif %}
 ),
 
 table_names as (
@@ -40,7 +46,7 @@ unfinished as (
 ),
 
 first_request as (
-    select min(event_id) as request_id from requests
+    select min(request_id) as request_id from requests
 ),
 {%- endif %}
 
@@ -48,18 +54,16 @@ found as (
     {%- for table in tables if table.relation and is_asked_for %}
     {%- set is_summed = table.model == 'dataset_snapshots' %}
     select
-        requested_subjects.request_id,
+        subjects.request_id,
         '{{ table.model }}' as table_name,
         {{ 'held.snapshot_id' if is_summed else 'cast(null as string)' }} as snapshot_id,
         {{ 'held.split' if is_summed else 'cast(null as string)' }} as split,
         count(*) as row_count,
         cast({{ 'sum(' ~ row_fingerprint(snapshot_columns()) ~ ')' if is_summed else 'null' }} as {{ sum_type() }}) as fingerprint
     from {{ table.relation }} as held
-    inner join requested_subjects
-        on
-            requested_subjects.scope = '{{ table.scope }}'
-            and held.{{ table.column }} = requested_subjects.subject_id
-    group by requested_subjects.request_id{{ ', held.snapshot_id, held.split' if is_summed }}
+    inner join subjects
+        on {{ subject_hash(table.scope, 'held.' ~ table.column) }} = subjects.subject_hash
+    group by subjects.request_id{{ ', held.snapshot_id, held.split' if is_summed }}
     union all
     {%- endfor %}
     {%- if snapshots and headers and is_asked_for %}
@@ -77,7 +81,7 @@ found as (
     {%- endif %}
     -- a table that held nothing of a subject is on record, too
     select
-        requests.event_id as request_id,
+        requests.request_id,
         table_names.table_name,
         cast(null as string) as snapshot_id,
         cast(null as string) as split,

@@ -24,7 +24,8 @@ affected as (
         classifier_models.snapshot_id,
         cast(sum(case when removals.split = 'train' then removals.row_count else 0 end) as int64) as erased_train_count,
         cast(sum(case when removals.split = 'validation' then removals.row_count else 0 end) as int64) as erased_validation_count,
-        min(requests.requested_at) as requested_at
+        -- whose request has left landing is counted from its removal
+        min(coalesce(requests.requested_at, removals.removed_at)) as requested_at
     from classifier_models
     inner join removals
         on

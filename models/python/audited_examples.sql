@@ -1,19 +1,17 @@
 {# At most so many examples of each current snapshot's training and validation splits, with the vectors of the encoders in live
    use: whole customers, in the order of a hash, so that a larger snapshot is audited on a sample of its customers. #}
 {%- set most_examples = 5000 -%}
+{%- set least_coverage = 0.95 -%}
 
 with snapshots as (
     select * from {{ ref('dataset_snapshots') }}
     where split in ('train', 'validation')
 ),
 
-current_snapshots as (
-    select * from {{ ref('current_snapshots') }}
-),
-
-dataset_encoders as (
-    select * from {{ ref('dataset_encoders') }}
-    where is_live
+-- each snapshot is audited once, so not before its vectors are there
+coverage as (
+    select * from {{ ref('dataset_coverage') }}
+    where is_live and coverage >= {{ least_coverage }}
 ),
 
 events as (
@@ -30,18 +28,17 @@ taken as (
         events.encoder_fingerprint,
         events.event_id
     from snapshots
-    inner join current_snapshots
-        on snapshots.snapshot_id = current_snapshots.snapshot_id
-    inner join dataset_encoders
-        on snapshots.dataset_id = dataset_encoders.dataset_id
+    inner join coverage
+        on snapshots.snapshot_id = coverage.snapshot_id
     inner join events
         on
             snapshots.object_id = events.object_id
             and snapshots.object_version = events.object_version
-            and dataset_encoders.encoder_fingerprint = events.encoder_fingerprint
-    qualify row_number() over (
+            and coverage.encoder_fingerprint = events.encoder_fingerprint
+    -- rows of one customer are counted together
+    qualify count(*) over (
         partition by snapshots.snapshot_id, events.encoder_fingerprint
-        order by {{ hash_to_int64('snapshots.split_group_id') }}, snapshots.split_group_id, snapshots.object_id
+        order by {{ hash_to_int64('snapshots.split_group_id') }}, snapshots.split_group_id
     ) <= {{ most_examples }}
 ),
 

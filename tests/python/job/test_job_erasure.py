@@ -27,6 +27,8 @@ def ask(landing: Path) -> None:
         {"event_id": "r1", "scope": "customer", "subject_id": "customer-1", "requested_at": "2026-10-01"},
         {"event_id": "r2", "scope": "object", "subject_id": "object-3", "requested_at": "2026-10-01"},
         {"event_id": "r3", "scope": "company", "subject_id": "customer-2", "requested_at": "2026-10-01"},
+        {"event_id": "r4", "scope": "customer", "subject_id": "customer-4", "requested_at": "soon"},
+        {"event_id": None, "scope": "customer", "subject_id": "customer-5", "requested_at": "2026-10-01"},
     ])  # fmt: skip
 
 
@@ -73,12 +75,29 @@ def test_erase_leaves_every_other_row_as_it_was(job, landed):
         ]  # fmt: skip
         assert table == "erasure_requests" or job.rows(table) == kept, table
     assert {part: pq.read_schema(part) for part in schemas} == schemas
-    assert len(job.rows("erasure_requests")) == 3
+    assert len(job.rows("erasure_requests")) == 5
 
     written = {part: Path(part).read_bytes() for part in job.parts()}
     assert "none were left" in job("erase").stdout
     assert "0 object events, 0 embedding events" in job.run(landed).stdout
     assert {part: Path(part).read_bytes() for part in job.parts()} == written
+
+
+@pytest.mark.usefixtures("landed")
+def test_a_landing_without_requests_is_not_called_erased(job):
+    done = job("erase")
+    assert done.exit_code == 2
+    assert "no erasure_requests have landed here" in done.stderr
+
+
+@pytest.mark.usefixtures("landed")
+def test_a_broken_file_of_the_company_is_not_to_be_thrown_away(job):
+    ask(job.landing)
+    (job.landing / "rating_events" / "of_the_company.parquet").write_bytes(b"PAR1")
+    done = job("erase")
+    assert done.exit_code == 2
+    assert "rating_events/of_the_company.parquet: this part is broken" in done.stderr
+    assert "land it again from where it came" in done.stderr
 
 
 @pytest.mark.usefixtures("landed")

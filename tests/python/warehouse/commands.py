@@ -29,7 +29,10 @@ FORKED.set_forkserver_preload(
 def run(
     command: str, arguments: list[str], environment: dict[str, str], folder: Path
 ) -> subprocess.CompletedProcess:
-    """Run a command as a shell would: with this environment, in this folder, to its end."""
+    """Run a command with this environment, in this folder, to its end.
+
+    What a library reads from the environment when it is imported it has read before.
+    """
     with tempfile.TemporaryDirectory() as told:
         paths = [Path(told, name) for name in ("stdout", "stderr")]
         process = FORKED.Process(

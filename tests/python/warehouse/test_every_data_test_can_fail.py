@@ -99,7 +99,8 @@ INVARIANTS = {
     "assert_models_have_all_their_units": "delete from ledger.training_records where rowid = (select min(rowid) from "
     "ledger.training_records where record_type = 'unit')",
     "assert_no_content_in_two_splits": "update restricted.stg_objects set content_mac = 'the same', content_mac_key_id = 'k'",
-    "assert_nothing_erased_is_left": f"delete from restricted.stg_embedding_events where {ONE_EVENT}",
+    "assert_nothing_erased_is_left": "create or replace view internal.erased_subjects as "
+    "select md5('event/' || min(event_id)) as subject_hash from ledger.prediction_scores",
     "assert_no_model_is_judged_on_what_it_learned": "update ledger.dataset_snapshots set split_group_id = 'the same'",
     "assert_positive_labels_exist": "update internal.classifiers set positive_label = 'positive' where positive_label is not null",
     "assert_predictions_cover_every_event": "delete from published.predictions where "
