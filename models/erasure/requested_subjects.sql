@@ -1,7 +1,7 @@
 {{ config(materialized = 'incremental', full_refresh = false) }}
 
-{#- Whose rows are to go, recorded before the first one goes: whose an object is can be told only while its rows are there, here or
-    in landing. What landed later of an erased customer is added by later builds. -#}
+{#- Whose rows are to go, recorded before the first one goes: whose an object is can be told only while its rows are there, here
+    or in landing. What landed later of an erased customer is added by later builds. -#}
 {%- set held_objects = held_relation('stg_objects') -%}
 {%- set held_snapshots = held_relation('dataset_snapshots') -%}
 {%- set held_events = held_relation('stg_embedding_events') %}
