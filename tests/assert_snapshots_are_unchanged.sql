@@ -1,6 +1,5 @@
 -- A frozen snapshot whose rows, with those that erasure removed, no longer add up to what its header recorded: changed, lost, or
--- added later. A header without its rows is the same failure. A killed build can leave one, and the next build of the same moment
--- (`--vars 'as_of: …'` asks for one that has passed) completes it.
+-- added later. A header without its rows is the same failure; one that a killed build left is completed by the next.
 with headers as (
     select * from {{ ref('dataset_headers') }}
 ),

@@ -1,7 +1,17 @@
 {# Every object of the dataset's population that the store knew at `as_of`, with what it knew of it then, and the first rule
-   that keeps it out. #}
+   that keeps it out. Kept once the snapshot is taken; until then judged anew, as a test may have stopped the build for it. #}
+{{ config(
+    materialized = 'incremental',
+    full_refresh = false,
+    cluster_by = ['snapshot_id'],
+    pre_hook = "{{ leave_out_untaken() }}",
+) }}
+
 with calendar as (
     select * from {{ ref('dataset_calendar') }}
+    {%- if is_incremental() %}
+    where snapshot_id not in (select snapshot_id from {{ this }})
+    {%- endif %}
 ),
 
 observed_objects as (

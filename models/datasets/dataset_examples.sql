@@ -1,4 +1,4 @@
-{# What each due snapshot would hold: the candidates that no rule keeps out. #}
+{# What each snapshot holds, or would: the candidates that no rule keeps out. #}
 with candidates as (
     select * from {{ ref('dataset_candidates') }}
     -- a group on no side is no example, and a test counts it as lost

@@ -4,6 +4,9 @@
 
 with calendar as (
     select * from {{ ref('dataset_calendar') }}
+    {%- if is_incremental() %}
+    where snapshot_id not in (select snapshot_id from {{ this }})
+    {%- endif %}
 ),
 
 candidates as (
@@ -16,11 +19,13 @@ examples as (
 
 counts_by_reason as (
     select
-        snapshot_id,
-        exclusion_reason,
+        candidates.snapshot_id,
+        candidates.exclusion_reason,
         count(*) as candidate_count
     from candidates
-    group by snapshot_id, exclusion_reason
+    inner join calendar
+        on candidates.snapshot_id = calendar.snapshot_id
+    group by candidates.snapshot_id, candidates.exclusion_reason
 ),
 
 candidate_counts as (
@@ -37,11 +42,13 @@ candidate_counts as (
 
 example_sums as (
     select
-        snapshot_id,
+        examples.snapshot_id,
         count(*) as example_count,
-        cast(sum(row_fingerprint) as {{ sum_type() }}) as fingerprint
+        cast(sum(examples.row_fingerprint) as {{ sum_type() }}) as fingerprint
     from examples
-    group by snapshot_id
+    inner join calendar
+        on examples.snapshot_id = calendar.snapshot_id
+    group by examples.snapshot_id
 ),
 
 headers as (
@@ -89,12 +96,7 @@ untaken as (
     left join taken
         on headers.split_policy = taken.split_policy
     where
-        not exists (
-            select 1
-            from {{ this }} as held
-            where held.snapshot_id = headers.snapshot_id
-        )
-        and not {{ fail_where(
+        not {{ fail_where(
             "taken_salt.split_salt <> headers.split_salt",
             "concat('split_salt: this store was begun with ', taken_salt.split_salt, ' and the build asks for ',"
             ~ " headers.split_salt, '. One salt for the life of a store: set it back, or begin another store.')"

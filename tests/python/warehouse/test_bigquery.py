@@ -252,8 +252,9 @@ def test_the_job_lands_in_bigquery_what_is_not_there_yet(served: Emulator, tmp_p
     ]
 
     store.execute("""
-        insert into landing.erasure_requests (event_id, scope, subject_id)
-        values ('r1', 'customer', 'c0'), ('r2', 'object', 'o2')
+        insert into landing.erasure_requests (event_id, scope, subject_id, requested_at)
+        values ('r1', 'customer', 'c0', timestamp '2026-10-20'), ('r2', 'object', ' o2', timestamp '2026-10-20'),
+            ('r3', 'object', 'o1', null)
     """)
     for told in ("2 of embedding_events, 2 of object_events", "none were left"):
         done = store.run("encoder-job", "erase")
@@ -261,7 +262,7 @@ def test_the_job_lands_in_bigquery_what_is_not_there_yet(served: Emulator, tmp_p
         assert told in done.stdout
     assert store.query("select object_id from landing.embedding_events") == [("o1",)]
     assert store.query("select object_id from landing.object_events") == [("o1",)]
-    assert store.query("select count(*) from landing.erasure_requests") == [(2,)]
+    assert store.query("select count(*) from landing.erasure_requests") == [(3,)]
     done = store.encode(manifest)
     assert "2 erased" in done.stdout, done.stdout + done.stderr
     assert "nothing new to encode" in done.stdout

@@ -56,9 +56,7 @@ def test_histories_made_by_chance_give_equal_datasets(
     rows = sum(table.num_rows for table in found.values())
     told = f"{HISTORIES} in {len(found)} tables and views, {rows} rows, equal"
     record_property(f"histories that end at {as_of:%Y-%m-%d}", told)
-    reasons = store.query(
-        "select count(distinct exclusion_reason) from internal.dataset_candidates"
-    )
+    reasons = store.query("select count(distinct exclusion_reason) from ledger.dataset_candidates")
     assert reasons[0][0] >= 4
     assert (
         store.query("select count(distinct rejection_reason) from internal.rejected_events")[0][0]

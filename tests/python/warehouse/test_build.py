@@ -16,6 +16,7 @@ LEDGER = (
     "ledger.encoder_versions",
     "ledger.dataset_versions",
     "ledger.classifier_versions",
+    "ledger.dataset_candidates",
     "ledger.dataset_headers",
     "ledger.dataset_snapshots",
     "ledger.training_records",
@@ -115,7 +116,16 @@ def test_a_tampered_snapshot_row_fails_the_build(spoilt: Store):
 
 def test_a_build_killed_between_header_and_rows_is_completed_by_the_next(spoilt: Store):
     before = ledger_of(spoilt)
+    ((object_id, created_at),) = spoilt.query("""
+        select object_id, object_created_at from restricted.stg_objects
+        inner join ledger.dataset_snapshots using (object_id)
+        where label = 'other' limit 1
+    """)
     spoilt.execute("delete from ledger.dataset_snapshots")
+    # meanwhile the past turns out to have been another: what was begun is completed as it was begun
+    land(spoilt, "rating_events", [
+        {"event_id": f"late-{k}", "object_id": object_id, "rating": -2.0, "rated_at": created_at} for k in range(30)
+    ])  # fmt: skip
     build = spoilt.build_models()
     assert build.exit_code == 0, build.output[-4000:]
     assert ledger_of(spoilt) == before

@@ -79,7 +79,7 @@ def test_nothing_of_the_erased_is_left_and_nothing_else_changes(
     store = built.copy(tmp_path / "store")
     before = {table: rows_by_subject(store, table, ids) for table in KEPT}
     assert all(before[table][0] for table in KEPT if table.split("_")[-1] not in ("headers", "records"))  # fmt: skip
-    assert tables_with(store, ids) > {"published.latest_predictions", "internal.dataset_candidates"}
+    assert tables_with(store, ids) > {"published.latest_predictions", "ledger.dataset_candidates"}
     ask(store, customers, objects)
 
     build = store.build_with_invariants()

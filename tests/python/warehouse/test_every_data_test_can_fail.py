@@ -88,14 +88,12 @@ INVARIANTS = {
     "select 'erasure_requests' as landing_table, 'unknown_scope' as rejection_reason",
     "assert_evaluation_scores_cover_the_splits": "delete from ledger.evaluation_scores where "
     + ONE_ROW.format("ledger.evaluation_scores"),
-    "assert_every_candidate_is_accounted_for": "delete from internal.dataset_examples where "
-    + ONE_ROW.format("internal.dataset_examples"),
+    "assert_every_candidate_is_accounted_for": "update ledger.dataset_candidates set split = null where exclusion_reason is null",
     "assert_every_dataset_has_a_linear_baseline": "update internal.classifiers set architecture = 'mlp'",
     "assert_headers_match_their_specification": "update ledger.dataset_headers set specification_text = 'we took what we liked'",
     "assert_labels_are_known_before_as_of": "update ledger.dataset_snapshots set label_known_at = (select max(as_of) from "
     f"ledger.dataset_headers) where {TRAIN_ROW}",
-    "assert_labels_are_of_their_task": "update internal.dataset_examples set label = 'unheard of' where "
-    + ONE_ROW.format("internal.dataset_examples"),
+    "assert_labels_are_of_their_task": "update ledger.dataset_candidates set label = 'unheard of' where exclusion_reason is null",
     "assert_models_have_all_their_units": "delete from ledger.training_records where rowid = (select min(rowid) from "
     "ledger.training_records where record_type = 'unit')",
     "assert_no_content_in_two_splits": "update restricted.stg_objects set content_mac = 'the same', content_mac_key_id = 'k'",
