@@ -66,19 +66,15 @@ first_asked as (
 ),
 
 subjects as (
+    {%- for scope in ['customer', 'object'] %}
     select
         scope,
-        {{ subject_hash('customer', 'subject_id') }} as subject_hash,
+        {{ subject_hash(scope, 'subject_id') }} as subject_hash,
         request_id
     from first_asked
-    where scope = 'customer'
-    union all
-    select
-        scope,
-        {{ subject_hash('object', 'subject_id') }} as subject_hash,
-        request_id
-    from first_asked
-    where scope = 'object'
+    where scope = '{{ scope }}'
+    {{- "\n    union all" if not loop.last }}
+    {%- endfor %}
     {%- if held_events %}
     union all
     select

@@ -1,7 +1,6 @@
 {# At most so many examples of each current snapshot's training and validation splits, with the vectors of the encoders in live
    use: whole customers, in the order of a hash, so that a larger snapshot is audited on a sample of its customers. #}
 {%- set most_examples = 5000 -%}
-{%- set least_coverage = 0.95 -%}
 
 with snapshots as (
     select * from {{ ref('dataset_snapshots') }}
@@ -11,7 +10,7 @@ with snapshots as (
 -- each snapshot is audited once, so not before its vectors are there
 coverage as (
     select * from {{ ref('dataset_coverage') }}
-    where is_live and coverage >= {{ least_coverage }}
+    where is_live and coverage >= {{ least_coverage() }}
 ),
 
 events as (

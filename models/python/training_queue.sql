@@ -1,7 +1,6 @@
 {# The models that the registry and the current snapshots call for, trained or not: the trainer skips those it has. #}
 {%- set trainer_version = '1' -%}
 {%- set seed = 1 -%}
-{%- set least_coverage = 0.95 -%}
 {%- set example_columns = snapshot_columns() -%}
 {%- do example_columns.pop('split') -%}
 
@@ -101,7 +100,7 @@ queued as (
         classes,
         case
             when train_count = 0 then 'no_training_examples'
-            when coverage < {{ least_coverage }} then 'too_few_vectors'
+            when coverage < {{ least_coverage() }} then 'too_few_vectors'
             when {{ vector_length('classes') }} < 2 then 'one_class_only'
         end as blocked_by,
         hidden_units,
