@@ -12,9 +12,10 @@ help:  ## show this list
 
 setup: .venv/installed profiles.yml  ## make .venv from the lock file, and profiles.yml if there is none
 
-.venv/installed: requirements.lock pyproject.toml
+.venv/installed: requirements.lock requirements-files.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --requirement requirements-files.lock
 	@# compat: the folder itself on the path, or dbt would not find the plugin in it
 	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --no-deps --no-build-isolation --editable . \
 		--config-settings editable_mode=compat

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
-from encoder_job.encoder import load_encoder
+from encoder_job.encoders import load_encoder
 from encoder_job.registry import Registry
 
 MANIFEST = Path("sample/objects.parquet")

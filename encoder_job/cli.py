@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from encoder_job.errors import EXIT_SOME_FAILED, REASONS, Refusal, guarded
-from encoder_job.registry import STATES, EncoderRow, Registry
+from encoder_job.registry import MODALITIES, STATES, EncoderRow, Registry
 
 # the heavy libraries are imported by the commands that need them, so that --help is quick
 
@@ -44,7 +44,10 @@ ProjectOption = Annotated[
     ),
 ]
 EncoderOption = Annotated[
-    str | None, typer.Option(help="Encoder id; by default the active one of the modality text.")
+    str | None, typer.Option(help="Encoder id; by default the active one of the modality.")
+]
+ModalityOption = Annotated[
+    str, typer.Option(help=f"What the objects are ({', '.join(MODALITIES)}), if no encoder says.")
 ]
 
 
@@ -59,6 +62,7 @@ def run(
         ),
     ],
     encoder: EncoderOption = None,
+    modality: ModalityOption = MODALITIES[0],
     landing: LandingOption = "landing/",
     project_dir: ProjectOption = Path(),
 ) -> int:
@@ -75,14 +79,13 @@ def run(
     since = time.monotonic()
     # what is quick to refuse comes first, and nothing is written before all has been checked
     mac = ContentMac.from_environment()
-    registry = Registry(project_dir)
-    registered = registry.get(encoder) if encoder else registry.active("text")
+    registered = _chosen(encoder, modality, project_dir)
     if registered.state == "retired":
         raise Refusal(
             f"seeds/encoders.csv: {registered.encoder_id} is retired; choose another --encoder, or "
             "change its state"
         )
-    manifest = Manifest(source)
+    manifest = Manifest(source, registered.modality)
     total = manifest.check()
     target = open_landing(landing)
     loaded, _, _ = _checked_encoder(registered, project_dir)
@@ -109,10 +112,13 @@ def run(
 
 @app.command()
 @guarded
-def verify(encoder: EncoderOption = None, project_dir: ProjectOption = Path()) -> int:
+def verify(
+    encoder: EncoderOption = None,
+    modality: ModalityOption = MODALITIES[0],
+    project_dir: ProjectOption = Path(),
+) -> int:
     """Load a registered encoder, print its fingerprint, and run its probe."""
-    registry = Registry(project_dir)
-    row = registry.get(encoder) if encoder else registry.active("text")
+    row = _chosen(encoder, modality, project_dir)
     loaded, deviation, tolerance = _checked_encoder(row, project_dir)
     typer.echo(f"encoder_id           {row.encoder_id} ({row.state})")
     typer.echo(f"location             {row.location}")
@@ -133,8 +139,9 @@ def register(
             help="A folder, package:<module>/<path>, or a hub id <org>/<name>[@revision]."
         ),
     ],
-    loader: Annotated[str, typer.Option(help="How to load it.")] = "sentence-transformers",
-    modality: Annotated[str, typer.Option(help="What it encodes.")] = "text",
+    loader: Annotated[
+        str, typer.Option(help="How to load it; an unknown one is told which are known.")
+    ] = "sentence-transformers",
     state: Annotated[
         str | None,
         typer.Option(help=f"{', '.join(STATES)}; by default candidate, or as it is."),
@@ -144,22 +151,27 @@ def register(
     """Write an encoder's row in seeds/encoders.csv and its probe."""
     import numpy as np
 
-    from encoder_job.encoder import load_encoder
-    from encoder_job.probe import TEXTS, encode_probe, probe_path, read_probe, write_probe
+    from encoder_job.encoders import load_encoder
+    from encoder_job.probe import (
+        encode_probe,
+        probe_path,
+        public_contents,
+        read_probe,
+        write_probe,
+    )
 
     registry = Registry(project_dir)
     old = registry.find(encoder_id)
     state = state or (old.state if old else "candidate")
     if state not in STATES:
         raise Refusal(f"--state {state}: a state is one of {', '.join(STATES)}")
-    if modality != "text":
-        raise Refusal(f"--modality {modality}: only text has a loader so far")
     loaded = load_encoder(loader, location, project_dir)
-    vectors = np.stack([result.vector for result in encode_probe(loaded, list(TEXTS))])
+    contents = public_contents(loaded.modality)
+    vectors = np.stack([result.vector for result in encode_probe(loaded, contents)])
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
     row = EncoderRow(
         encoder_id=encoder_id,
-        modality=modality,
+        modality=loaded.modality,
         embedding_dim=vectors.shape[1],
         is_unit_norm=bool(np.abs(norms - 1).max() <= _UNIT_NORM_WITHIN),
         encoder_fingerprint=loaded.fingerprint,
@@ -172,7 +184,7 @@ def register(
         is_changed = registry.put(row)
         # a probe of this very encoder is kept: it is what later machines are measured against
         if not path.is_file() or read_probe(path, encoder_id).fingerprint != loaded.fingerprint:
-            write_probe(path, loaded.fingerprint, vectors)
+            write_probe(path, loaded.fingerprint, contents, vectors)
     except OSError as error:
         raise Refusal(
             f"seeds/encoders.csv or encoder_job/probes/{path.name} cannot be written "
@@ -238,12 +250,21 @@ def sample(
     return 0
 
 
+def _chosen(encoder: str | None, modality: str, project_dir: Path) -> EncoderRow:
+    registry = Registry(project_dir)
+    if encoder:
+        return registry.get(encoder)
+    if modality not in MODALITIES:
+        raise Refusal(f"--modality {modality}: a modality is one of {', '.join(MODALITIES)}")
+    return registry.active(modality)
+
+
 def _checked_encoder(row: EncoderRow, project_dir: Path) -> tuple[object, float, float]:
     """Load an encoder; refuse it unless it is the registered one and still computes the same.
 
     Returns it with its probe's deviation and tolerance.
     """
-    from encoder_job.encoder import load_encoder
+    from encoder_job.encoders import load_encoder
     from encoder_job.probe import check_probe, probe_path, read_probe
 
     probe = read_probe(probe_path(project_dir, row.encoder_id), row.encoder_id)

@@ -1,19 +1,23 @@
-"""A few public sentences with their expected vectors: does the encoder still do what it did?
+"""A few public contents with their expected vectors: does the encoder still do what it did?
 
 The fingerprint says which encoder this is; the probe says whether this machine and these library
-versions compute it. It catches a broken kernel, a changed default, a wrong pooling.
+versions compute it. It catches a broken kernel, a changed default, a wrong pooling, another resize.
 """
 
+import base64
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from encoder_job.encoder import Encoded, Encoder
+from encoder_job.encoders.base import Encoded, Encoder
 from encoder_job.errors import Refusal
 from encoder_job.folder_landing import replace_file
 
+# of an element, where the largest is 1 or less; of larger ones in proportion
 TOLERANCE = 1e-5
 
 # written for this project: short and long, plain and odd, and one longer than most encoders take
@@ -28,25 +32,66 @@ TEXTS = (
 )
 
 
+def _images() -> list[bytes]:
+    """Draw one image for each oddity that real ones have: small, smooth, and the same every time.
+
+    They are kept as bytes in the probe, so that another way of decoding is noticed.
+    """
+    y, x = np.mgrid[0:180, 0:240].astype(float)
+    waves = [127.5 + 127.5 * np.sin(x / a + y / b) for a, b in ((31, 47), (17, -29), (-23, 13))]
+    colours = np.stack(waves, axis=-1).astype(np.uint8)
+    image, grey = Image.fromarray(colours), Image.fromarray((waves[0] * 257).astype(np.uint16))
+    veiled = Image.fromarray(np.dstack([colours, waves[0].astype(np.uint8)]))
+    turned = Image.Exif()
+    turned[0x0112] = 6  # orientation: a quarter turn
+    drawn = (
+        (image, "JPEG", {"quality": 90}),
+        (image.rotate(90, expand=True), "JPEG", {"quality": 80, "exif": turned}),
+        (image.convert("CMYK"), "JPEG", {"quality": 90}),
+        (image.convert("P", palette=Image.Palette.ADAPTIVE, colors=16), "PNG", {}),
+        (veiled, "PNG", {}),
+        (grey, "PNG", {}),
+        (image.resize((97, 311)), "WEBP", {"quality": 80}),
+    )
+    encoded = []
+    for picture, kind, options in drawn:
+        sink = io.BytesIO()
+        picture.save(sink, kind, **options)
+        encoded.append(sink.getvalue())
+    return encoded
+
+
 @dataclass(frozen=True)
 class Probe:
-    """What an encoder gave for the public texts when it was registered."""
+    """What an encoder gave for the public contents when it was registered."""
 
     fingerprint: str
     tolerance: float
-    texts: list[str]
+    contents: list[str | bytes]
     vectors: np.ndarray
 
 
-def encode_probe(encoder: Encoder, texts: list[str]) -> list[Encoded]:
-    """Encode the public texts; an encoder that fails on them is refused."""
+def public_contents(modality: str) -> list[str | bytes]:
+    """Return what an encoder of a modality is probed with when it is registered."""
+    return list(TEXTS) if modality == "text" else _images()
+
+
+def encode_probe(encoder: Encoder, contents: list[str | bytes]) -> list[Encoded]:
+    """Encode the public contents; an encoder that fails on them is refused."""
     try:
-        return encoder.encode(texts)
+        results = encoder.encode(contents)
     except Exception as error:
         raise Refusal(
-            f"probe: the encoder fails on public texts ({type(error).__name__}); check the model "
-            "and the installed libraries"
+            f"probe: the encoder fails on public contents ({type(error).__name__}); check the "
+            "model and the installed libraries"
         ) from None
+    faults = [result for result in results if isinstance(result, str)]
+    if faults:
+        raise Refusal(
+            f"probe: the encoder gives no vector for a public content ({faults[0]}); check the "
+            "model and the installed libraries"
+        )
+    return results
 
 
 def probe_path(project_dir: Path, encoder_id: str) -> Path:
@@ -54,12 +99,17 @@ def probe_path(project_dir: Path, encoder_id: str) -> Path:
     return project_dir / "encoder_job" / "probes" / f"{encoder_id}.json"
 
 
-def write_probe(path: Path, fingerprint: str, vectors: np.ndarray) -> None:
-    """Record what the encoder gives for the public texts now."""
+def write_probe(
+    path: Path, fingerprint: str, contents: list[str | bytes], vectors: np.ndarray
+) -> None:
+    """Record what the encoder gives for the public contents now."""
+    is_text = isinstance(contents[0], str)
     body = {
         "encoder_fingerprint": fingerprint,
-        "tolerance": TOLERANCE,
-        "texts": TEXTS,
+        "tolerance": TOLERANCE * max(1.0, float(np.abs(vectors).max())),
+        "texts" if is_text else "images": contents
+        if is_text
+        else [base64.b64encode(content).decode() for content in contents],
         # nine digits hold a float32 exactly
         "vectors": [[float(f"{value:.9g}") for value in vector] for vector in vectors],
     }
@@ -71,10 +121,11 @@ def read_probe(path: Path, encoder_id: str) -> Probe:
     shown = f"encoder_job/probes/{path.name}"
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
+        images = [base64.b64decode(image) for image in body.get("images", ())]
         return Probe(
             body["encoder_fingerprint"],
             float(body["tolerance"]),
-            list(body["texts"]),
+            images or list(body["texts"]),
             np.array(body["vectors"], dtype=np.float32),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -86,7 +137,7 @@ def read_probe(path: Path, encoder_id: str) -> Probe:
 
 def deviation(encoder: Encoder, probe: Probe) -> float:
     """Return the largest difference of any number of any probe vector."""
-    vectors = np.stack([result.vector for result in encode_probe(encoder, probe.texts)])
+    vectors = np.stack([result.vector for result in encode_probe(encoder, probe.contents)])
     if vectors.shape != probe.vectors.shape:
         return float("inf")
     distance = np.abs(vectors - probe.vectors).max()

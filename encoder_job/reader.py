@@ -6,7 +6,9 @@ anything lands; what is wrong with one row becomes that row's failure, and its n
 
 import csv
 import json
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
@@ -22,6 +24,9 @@ REQUIRED = ("object_id", "customer_id", "source_reference", "object_created_at")
 CONTENT = ("content", "content_uri")
 COLUMNS = (*REQUIRED, *CONTENT, "object_version", "landed_at")
 FORMATS = (".parquet", ".csv", ".jsonl", ".ndjson")
+MOST_BYTES = 100_000_000
+# contents that are fetched side by side, and rows that are held ready
+_FETCHERS, _AHEAD = 8, 32
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # a longer field is refused by the csv module; a text may well be longer than its default
 csv.field_size_limit(2**31 - 1)
@@ -38,7 +43,7 @@ class Row:
     source_reference: str | None = None
     object_created_at: datetime | None = None
     landed_at: datetime | None = None
-    content: str | None = None
+    content: str | bytes | None = None
     fault: str | None = None
 
 
@@ -49,8 +54,9 @@ class _Fault(Exception):  # noqa: N818 - a fault of the data, not of the program
 class Manifest:
     """One file, or a folder of files, locally or at any fsspec URL."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, modality: str = "text") -> None:
         self.source = source
+        self._is_text = modality == "text"
         try:
             self._fs, self._path = fsspec.core.url_to_fs(source)
             is_folder = self._fs.isdir(self._path)
@@ -75,17 +81,30 @@ class Manifest:
         return sum(self._file(path).check() for path in self._files)
 
     def rows(self) -> Iterator[Row]:
-        """Yield every row of every file, the bad ones with their fault."""
+        """Yield every row of every file, in order, the bad ones with their fault."""
+        with ThreadPoolExecutor(_FETCHERS) as pool:
+            ready = deque()
+            for record in self._records():
+                ready.append(pool.submit(self._row, *record))
+                if len(ready) > _AHEAD:
+                    yield ready.popleft().result()
+            while ready:
+                yield ready.popleft().result()
+
+    def _records(self) -> Iterable[tuple[str, int, dict | _Fault]]:
         for path in self._files:
             for number, values in enumerate(self._file(path).records(), start=1):
-                row = Row(place=f"{self._name(path)} row {number}")
-                try:
-                    if isinstance(values, _Fault):
-                        raise values
-                    self._fill(row, values, path)
-                except _Fault as fault:
-                    row.fault = str(fault)
-                yield row
+                yield path, number, values
+
+    def _row(self, path: str, number: int, values: dict | _Fault) -> Row:
+        row = Row(place=f"{self._name(path)} row {number}")
+        try:
+            if isinstance(values, _Fault):
+                raise values
+            self._fill(row, values, path)
+        except _Fault as fault:
+            row.fault = str(fault)
+        return row
 
     def _file(self, path: str) -> "_File":
         kind = _Parquet if path.endswith(".parquet") else _Csv if path.endswith(".csv") else _Json
@@ -111,21 +130,28 @@ class Manifest:
         if not row.content.strip():
             row.fault = "empty_content"
 
-    def _content(self, values: dict, path: str) -> str:
+    def _content(self, values: dict, path: str) -> str | bytes:
         content, uri = values.get("content"), values.get("content_uri")
         # a CSV file cannot tell an empty cell from none
-        if content is not None and not (content in ("", b"") and uri):
-            return _decoded(content, "invalid_content")
-        if uri in (None, "", b""):
-            raise _Fault("missing_content")
-        return _decoded(self._fetch(_decoded(uri, "invalid_content"), path), "invalid_content")
+        if content is None or (content in ("", b"") and uri):
+            if uri in (None, "", b""):
+                raise _Fault("missing_content")
+            content = self._fetch(_decoded(uri, "invalid_content"), path)
+        if not isinstance(content, (str, bytes) if self._is_text else bytes):
+            raise _Fault("invalid_content")
+        if len(content) > MOST_BYTES:
+            raise _Fault("content_too_large")
+        return _decoded(content, "invalid_content") if self._is_text else content
 
     def _fetch(self, uri: str, path: str) -> bytes:
         try:
             if "://" in uri:
-                with fsspec.open(uri, "rb") as file:
-                    return file.read()
-            return self._fs.cat_file(uri if uri.startswith("/") else f"{_parent(path)}/{uri}")
+                fs, place = fsspec.core.url_to_fs(uri)
+            else:
+                fs, place = self._fs, uri if uri.startswith("/") else f"{_parent(path)}/{uri}"
+            with fs.open(place, "rb") as file:
+                # one byte more tells that there is more
+                return file.read(MOST_BYTES + 1)
         except FileNotFoundError:
             raise _Fault("content_missing") from None
         except Exception:

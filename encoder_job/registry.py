@@ -9,6 +9,7 @@ from pathlib import Path
 from encoder_job.errors import Refusal
 from encoder_job.folder_landing import replace_file
 
+MODALITIES = ("text", "image")
 STATES = ("candidate", "active", "retired")
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -128,15 +129,18 @@ class Registry:
         values = {column: (line[column] or "").strip() for column in _COLUMNS}
         rules = {
             "encoder_id": bool(values["encoder_id"]),
+            "modality": values["modality"] in MODALITIES,
             "embedding_dim": values["embedding_dim"].isdecimal(),
             "is_unit_norm": values["is_unit_norm"].lower() in ("true", "false"),
             "state": values["state"] in STATES,
         }
         for column, holds in rules.items():
             if not holds:
+                choices = {"state": STATES, "modality": MODALITIES}.get(column)
+                told = f" (one of {', '.join(choices)})" if choices else ""
                 raise Refusal(
                     f"{self._shown} row {number} column {column}: {values[column]!r} is not "
-                    f"allowed{f' (one of {STATES})' if column == 'state' else ''}; correct it"
+                    f"allowed{told}; correct it"
                 )
         return replace(
             EncoderRow(**values),

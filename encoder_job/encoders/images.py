@@ -1,0 +1,99 @@
+"""From an image's bytes to the numbers that enter a network, by a stated way for every oddity.
+
+JPEG, PNG and WebP. The orientation that EXIF names is applied. Palettes become colours; what is
+transparent shows a white ground; grey, 16 bits and CMYK become 8-bit RGB. Of an animation the
+first frame counts. What is cut short, broken or larger than `MOST_PIXELS` is a fault of its row.
+"""
+
+import io
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from encoder_job.encoders.base import ContentFault, Prepared
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+# about 400 MB while it is decoded; a few kilobytes of a file can claim billions
+MOST_PIXELS = 100_000_000
+_WAYS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+_GROUND = (255, 255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an image becomes the input of a network: part of the encoder's identity."""
+
+    resize: int  # pixels of the shorter side, before the crop
+    crop: int  # pixels of each side of the square in the middle
+    interpolation: str  # bilinear or bicubic
+    mean: tuple[float, float, float]  # of each colour, of values from 0 to 1
+    std: tuple[float, float, float]
+    version: str = "images/1"  # of this module's rules
+    input_name: str = "images"  # of the network
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where this cannot be done."""
+        if self.interpolation not in _WAYS:
+            raise ValueError(f"interpolation is one of {', '.join(_WAYS)}")
+        if not 0 < self.crop <= self.resize:
+            raise ValueError("crop is at least 1 and at most resize")
+        if len(self.mean) != 3 or len(self.std) != 3 or not all(self.std):
+            raise ValueError("mean and std have three numbers, and no std is 0")
+
+    def described(self) -> dict:
+        """Return what the fingerprint is made of."""
+        return asdict(self)
+
+    def __call__(self, content: bytes) -> Prepared:
+        """Return an array (1, 3, crop, crop), float32. Raise ContentFault for a bad image."""
+        image = decoded(content)
+        width, height = image.size
+        # the longer side is cut to whole pixels, as torchvision does
+        shorter = min(width, height)
+        scaled = (self.resize * width // shorter, self.resize * height // shorter)
+        left, top = (round((side - self.crop) / 2) for side in scaled)
+        # only the square in the middle is computed: a line of pixels would scale to gigabytes
+        across, down = width / scaled[0], height / scaled[1]
+        box = (left * across, top * down, (left + self.crop) * across, (top + self.crop) * down)
+        image = image.resize((self.crop, self.crop), _WAYS[self.interpolation], box)
+        pixels = np.asarray(image, np.float32) / np.float32(255)
+        pixels = (pixels - np.float32(self.mean)) / np.float32(self.std)
+        return Prepared({self.input_name: np.ascontiguousarray(pixels.transpose(2, 0, 1))[None]})
+
+
+def decoded(content: bytes) -> Image.Image:
+    """Return an image as 8-bit RGB, upright. Raise ContentFault for what is none."""
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            # of the header alone: nothing has been decoded yet
+            if image.width * image.height > MOST_PIXELS:
+                raise ContentFault("image_too_large")
+            image.load()
+            return _rgb(_upright(image))
+    except ContentFault:
+        raise
+    except Image.DecompressionBombError:
+        raise ContentFault("image_too_large") from None
+    except Exception:
+        # the library's message can quote what it was given
+        raise ContentFault("image_unreadable") from None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:
+        # a broken EXIF block says nothing of the picture itself
+        return image
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        # 16 bits of grey
+        values = np.asarray(image).astype(np.int64)
+        image = Image.fromarray((np.clip(values, 0, 65_535) // 257).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, _GROUND), image).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,94 @@
+"""Any text model of sentence-transformers, from a folder, a package or the hub."""
+
+import os
+from pathlib import Path
+from threading import Lock
+from types import ModuleType
+from typing import Any
+
+from encoder_job.encoders.base import PRECISION, NetworkEncoder, Prepared
+from encoder_job.encoders.fingerprint import of_sentence_transformer
+from encoder_job.encoders.locations import path_of, unloadable
+from encoder_job.encoders.network import best_device, network_of
+from encoder_job.encoders.torch_libraries import sentence_transformers
+
+
+def load(location: str, project_dir: Path) -> NetworkEncoder:
+    """Load a model; refuse what is none, or none for texts."""
+    folder = path_of(location, project_dir, is_on_hub=True)
+    model, libraries = _load(location, folder)
+    fingerprint = of_sentence_transformer(model, folder)
+    tokens = Tokens(model)
+    example = tokens("a text of some tokens").inputs
+    axes = {name: {0: "texts", 1: "tokens"} for name in example}
+    network = network_of(_module(model, list(example)), example, fingerprint, axes, libraries)
+    return NetworkEncoder("text", fingerprint, tokens, network)
+
+
+class Tokens:
+    """Turns a text into the tokens that enter a model."""
+
+    def __init__(self, model: Any) -> None:
+        self._model, self._limit = model, model.max_seq_length
+        self._prompt = model.prompts.get(model.default_prompt_name or "", "") or None
+        # the tokenizer is not safe to share between threads, and takes little of the time
+        self._lock = Lock()
+
+    def __call__(self, text: str) -> Prepared:
+        """Return the tokens, their number, and whether some did not fit."""
+        import torch
+
+        with self._lock:
+            found = self._model.preprocess([text], prompt=self._prompt)
+            inputs = {
+                name: value.numpy() for name, value in found.items() if torch.is_tensor(value)
+            }
+            count = inputs["input_ids"].size
+            is_cut = (
+                self._limit is not None and count >= self._limit and self._whole(text) > self._limit
+            )
+        return Prepared(inputs, count, is_cut)
+
+    def _whole(self, text: str) -> int:
+        whole = (self._prompt or "") + text
+        tokens = self._model.tokenizer(whole, truncation=False, padding=False, verbose=False)
+        return len(tokens["input_ids"])
+
+
+def _module(model: Any, names: list[str]) -> Any:
+    import torch
+
+    class Vectors(torch.nn.Module):
+        """The model as a function of tensors."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
+            features = dict(zip(names, tensors, strict=True))
+            return self.model(features)["sentence_embedding"]
+
+    return Vectors()
+
+
+def _load(location: str, folder: Path) -> tuple[Any, list[ModuleType]]:
+    """Import the heavy libraries, quietly, and load the model in full precision."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    try:
+        library = sentence_transformers()
+        import torch
+        import transformers
+
+        transformers.logging.set_verbosity(transformers.logging.CRITICAL)
+        transformers.logging.disable_progress_bar()
+        options = {"dtype": getattr(torch, PRECISION)}
+        if best_device() == "cpu":
+            # the plain form of attention, which ONNX Runtime's optimizer knows
+            options["attn_implementation"] = "eager"
+        model = library.SentenceTransformer(str(folder), device="cpu", model_kwargs=options)
+        if "text" not in getattr(model, "modalities", ["text"]):
+            raise ValueError("no text model")
+    except Exception as error:
+        raise unloadable(location, "sentence-transformers model", error) from None
+    return model.eval(), [torch, transformers, library]
