@@ -1,6 +1,7 @@
 # The interface of the project; every target sets up what it needs.
 PYTHON ?= python3.11
 BIN := .venv/bin
+ENCODE = EMBEDDING_STORE_CONTENT_KEY="$${EMBEDDING_STORE_CONTENT_KEY:-$$(cat .content_key)}" $(BIN)/encoder-job run
 # checks never touch the store, the landing folder or the compiled project of the demo
 CHECKS := EMBEDDING_STORE_DUCKDB=target/checks/store.duckdb EMBEDDING_STORE_LANDING=target/checks/landing \
 	DBT_TARGET_PATH=target/checks DBT_LOG_PATH=target/checks/logs DBT_PROFILES_DIR=target/checks/profiles
@@ -38,10 +39,11 @@ profiles.yml:
 
 landed: setup .content_key
 	$(BIN)/encoder-job sample
-	EMBEDDING_STORE_CONTENT_KEY="$${EMBEDDING_STORE_CONTENT_KEY:-$$(cat .content_key)}" \
-		$(BIN)/encoder-job run --source sample/objects.parquet
+	$(ENCODE) --source sample/objects.parquet
+	@if $(BIN)/encoder-job sample --modality image; then $(ENCODE) --modality image --source sample/images.parquet; \
+	else echo "SKIPPED: the demo's images, for the reason above"; fi
 
-demo: landed  ## fetch real reviews, encode them, build everything, print how good the models are
+demo: landed  ## fetch real reviews and images, encode them, build everything, print how good the models are
 	$(BIN)/dbt build --selector nightly
 	@$(BIN)/python demo/report.py
 

@@ -224,27 +224,41 @@ def erase(landing: LandingOption = "landing/") -> int:
 @app.command()
 @guarded
 def sample(
+    modality: ModalityOption = MODALITIES[0],
     reviews: Annotated[
-        int | None, typer.Option(min=1, help="Only this many reviews; by default all 300.")
+        int | None, typer.Option(min=1, help="Only the texts of so many reviews, not of all 300.")
     ] = None,
+    images: Annotated[int, typer.Option(min=1, help="How many images.")] = 4_000,
     objects: Annotated[
-        Path, typer.Option(help="Where the object manifest goes: the demo's protected source.")
-    ] = Path("sample/objects.parquet"),
+        Path | None,
+        typer.Option(
+            help="Where the object manifest goes, the demo's protected source; by default "
+            "sample/objects.parquet, and of images sample/images.parquet."
+        ),
+    ] = None,
     landing: LandingOption = "landing/",
     project_dir: ProjectOption = Path(),
 ) -> int:
-    """Fetch the demo's texts and ratings, and land them as business events.
+    """Fetch the demo's objects with their ratings or labels, and land the business events.
 
-    Texts and ratings are real. SYNTHETIC, made from hashes of the ids: every time, and all
-    account events; their event ids say so. No label and no decision is invented.
+    Contents, ratings and labels are real. SYNTHETIC, made from hashes of the ids: every time, who
+    owns an image, and all account events; their event ids say so.
     """
     from encoder_job.landing import open_landing
-    from encoder_job.sample import write_sample
+    from encoder_job.samples import garments
+    from encoder_job.samples import reviews as texts
 
-    made = write_sample(open_landing(landing), objects, project_dir / "sample" / "source", reviews)
+    _check_modality(modality)
+    name = "objects" if modality == "text" else "images"
+    place = objects or Path("sample", f"{name}.parquet")
+    target, cache = open_landing(landing), project_dir / "sample" / "source"
+    if modality == "text":
+        made = texts.write_sample(target, place, cache, reviews)
+    else:
+        made = garments.write_sample(target, place, cache, images)
+    told = ", ".join(f"{count} {kind}" for kind, count in made.counts.items())
     typer.echo(
-        f"{made.objects} objects in {objects}, {made.ratings} real ratings and {made.accounts} "
-        f"synthetic account events in {landing}: "
+        f"{place} and {landing}: {told}: "
         f"{'written' if made.is_changed else 'already there, nothing changed'}"
     )
     return 0
@@ -254,9 +268,13 @@ def _chosen(encoder: str | None, modality: str, project_dir: Path) -> EncoderRow
     registry = Registry(project_dir)
     if encoder:
         return registry.get(encoder)
+    _check_modality(modality)
+    return registry.active(modality)
+
+
+def _check_modality(modality: str) -> None:
     if modality not in MODALITIES:
         raise Refusal(f"--modality {modality}: a modality is one of {', '.join(MODALITIES)}")
-    return registry.active(modality)
 
 
 def _checked_encoder(row: EncoderRow, project_dir: Path) -> tuple[object, float, float]:

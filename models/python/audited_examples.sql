@@ -1,5 +1,4 @@
-{# At most so many examples of each current snapshot's training and validation splits, with the vectors of the encoders in live
-   use: whole customers, in the order of a hash, so that a larger snapshot is audited on a sample of its customers. #}
+{# At most so many examples of the training and validation splits of each snapshot in the queue, with their vectors: whole customers, in the order of a hash, so that a larger snapshot is audited on a sample of its customers. #}
 {%- set most_examples = 5000 -%}
 
 with snapshots as (
@@ -7,10 +6,8 @@ with snapshots as (
     where split in ('train', 'validation')
 ),
 
--- each snapshot is audited once, so not before its vectors are there
-coverage as (
-    select * from {{ ref('dataset_coverage') }}
-    where is_live and coverage >= {{ least_coverage() }}
+queue as (
+    select * from {{ ref('audit_queue') }}
 ),
 
 events as (
@@ -27,13 +24,13 @@ taken as (
         events.encoder_fingerprint,
         events.event_id
     from snapshots
-    inner join coverage
-        on snapshots.snapshot_id = coverage.snapshot_id
+    inner join queue
+        on snapshots.snapshot_id = queue.snapshot_id
     inner join events
         on
             snapshots.object_id = events.object_id
             and snapshots.object_version = events.object_version
-            and coverage.encoder_fingerprint = events.encoder_fingerprint
+            and queue.encoder_fingerprint = events.encoder_fingerprint
     -- rows of one customer are counted together
     qualify count(*) over (
         partition by snapshots.snapshot_id, events.encoder_fingerprint

@@ -171,11 +171,15 @@ def audit(snapshot_id: str, encoder_fingerprint: str, sample: Sample) -> dict[st
 
 
 def audits(wanted: list[tuple[str, str]], read: Callable[[str, str], pa.Table]) -> pa.Table:
-    """Return a row for each snapshot and encoder, in one thread: equal inputs give equal rows."""
+    """Return a row for each snapshot and encoder that has a sample.
+
+    In one thread: equal inputs give equal rows.
+    """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1):
-        rows = [audit(*key, sample_of(read(*key))) for key in sorted(wanted)]
+        samples = ((key, read(*key)) for key in sorted(wanted))
+        rows = [audit(*key, sample_of(sample)) for key, sample in samples if sample.num_rows]
     return pa.Table.from_pylist(rows, AUDIT_SCHEMA)
 
 
@@ -186,23 +190,28 @@ def audits(wanted: list[tuple[str, str]], read: Callable[[str, str], pa.Table]) 
 def model(dbt, session):
     """Return the audits of the current snapshots that have none yet."""
     is_bigframes = hasattr(session, "read_gbq")
-    sample = dbt.ref("audited_examples")
-    query = sample.sql if is_bigframes else sample.sql_query()
+
+    def query(relation) -> str:
+        return relation.sql if is_bigframes else relation.sql_query()
 
     def rows(sql: str) -> pa.Table:
         return (
             session.read_gbq(sql).to_arrow() if is_bigframes else session.sql(sql).to_arrow_table()
         )
 
-    keys = "select distinct snapshot_id, encoder_fingerprint from "
-    asked = {tuple(row.values()) for row in rows(f"{keys} ({query}) as sample").to_pylist()}
+    def keys(source: str) -> set[tuple[str, str]]:
+        found = rows(f"select snapshot_id, encoder_fingerprint from {source}")  # noqa: S608
+        return {tuple(row.values()) for row in found.to_pylist()}
+
+    sample = query(dbt.ref("audited_examples"))
+    asked = keys(f"({query(dbt.ref('audit_queue'))}) as queue")
     if dbt.is_incremental:
-        asked -= {tuple(row.values()) for row in rows(f"{keys} {dbt.this}").to_pylist()}
+        asked -= keys(str(dbt.this))
 
     def read(snapshot_id: str, encoder_fingerprint: str) -> pa.Table:
         columns = ", ".join(SAMPLE_COLUMNS)
         return rows(
-            f"select {columns} from ({query}) as sample where snapshot_id = "  # noqa: S608
+            f"select {columns} from ({sample}) as sample where snapshot_id = "  # noqa: S608
             f"'{snapshot_id}' and encoder_fingerprint = '{encoder_fingerprint}'"
         )
 

@@ -33,7 +33,7 @@ with unstaged as (
     {{ unstaged | trim }}
 ),
 
--- vectors only of the partitions in which something is to be staged
+-- only the partitions in which something is to be staged
 events as (
     select *
     from {{ ref('base_embedding_events') }}
@@ -42,34 +42,65 @@ events as (
     {%- endif %}
 ),
 
--- the vector that was measured, which is still there; BigQuery may add up a norm in another order each time
-measured_events as (
-    select events.*
+-- what was measured, and is still there
+landed as (
+    select
+        landed_row_id,
+        count(*) as copy_count
     from events
-    inner join unstaged
-        on
-            events.landed_row_id = unstaged.landed_row_id
-            and events.embedding_dim = unstaged.embedding_dim
-            and abs(events.embedding_norm - unstaged.embedding_norm) <= 1e-9 * unstaged.embedding_norm
+    group by landed_row_id
 ),
 
 first_known as (
-    select *
-    from measured_events
+    select
+        unstaged.*,
+        landed.copy_count
+    from unstaged
+    inner join landed
+        on unstaged.landed_row_id = landed.landed_row_id
     qualify row_number() over (
-        partition by event_id
-        -- copies of one id and one norm, by what comes first in them: two vectors that agree in all this are one
-        order by
-            known_at,
-            row_hash,
-            landed_row_id,
-            {{ array_item('embedding', 0) }},
-            {{ array_item('embedding', 1) }}
+        partition by unstaged.event_id
+        order by unstaged.known_at, unstaged.row_hash, unstaged.landed_row_id
     ) = 1
 ),
 
 -- another lander may have given the same vector another event_id
 one_per_encoder as (
+    select *
+    from first_known
+    qualify row_number() over (
+        partition by object_id, object_version, encoder_fingerprint
+        order by known_at, row_hash, landed_row_id
+    ) = 1
+),
+
+-- keys have been chosen: of rows without a copy the vectors stream, and are never sorted
+{%- for name, condition in [('lone_rows', '= 1'), ('copied_rows', '> 1')] %}
+
+{{ name }} as (
+    select events.*
+    from events
+    inner join one_per_encoder
+        on
+            events.landed_row_id = one_per_encoder.landed_row_id
+            -- the vector that was measured; BigQuery may add up a norm in another order each time
+            and events.embedding_dim = one_per_encoder.embedding_dim
+            and abs(events.embedding_norm - one_per_encoder.embedding_norm) <= 1e-9 * one_per_encoder.embedding_norm
+    where one_per_encoder.copy_count {{ condition }}
+    {%- if name == 'copied_rows' %}
+    -- copies of one id and one norm, by what comes first in them: two vectors that agree in all this are one
+    qualify row_number() over (
+        partition by events.landed_row_id
+        order by
+            {{ array_item('events.embedding', 0) }},
+            {{ array_item('events.embedding', 1) }}
+    ) = 1
+    {%- endif %}
+),
+{%- endfor %}
+
+staged as (
+    {%- for name in ['lone_rows', 'copied_rows'] %}
     select
         event_id,
         object_id,
@@ -87,11 +118,9 @@ one_per_encoder as (
         encoded_at,
         known_at,
         embedding
-    from first_known
-    qualify row_number() over (
-        partition by object_id, object_version, encoder_fingerprint
-        order by known_at, row_hash, landed_row_id
-    ) = 1
+    from {{ name }}
+    {{- " union all" if not loop.last }}
+    {%- endfor %}
 )
 
-select * from one_per_encoder
+select * from staged

