@@ -1,4 +1,5 @@
-{# At most so many examples of the training and validation splits of each snapshot in the queue, with their vectors: whole customers, in the order of a hash, so that a larger snapshot is audited on a sample of its customers. #}
+{# At most so many examples of the training and validation splits of each snapshot in the queue, with their vectors: whole
+   customers, in the order of a hash, so that a larger snapshot is audited on a sample of its customers. #}
 {%- set most_examples = 5000 -%}
 
 with snapshots as (

@@ -51,7 +51,9 @@ def test_the_first_build_passes_everything(first_build: tuple[Store, Build]):
 
 
 def test_images_go_the_same_way_as_texts(built: Store):
-    modalities = dict(built.query("select modality, count(*) from restricted.stg_objects group by 1"))
+    modalities = dict(
+        built.query("select modality, count(*) from restricted.stg_objects group by 1")
+    )
     if "image" not in modalities:
         pytest.skip("no images: Debian's package dataset-fashion-mnist could not be had")
     found = built.query(
