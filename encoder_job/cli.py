@@ -1,16 +1,21 @@
 """The command line: `encoder-job run`, `verify`, `register`, `erase` and `sample`."""
 
 import logging
+import signal
 import time
 import warnings
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from encoder_job.errors import EXIT_SOME_FAILED, REASONS, Refusal, guarded
+from encoder_job.errors import EXIT_SOME_FAILED, EXIT_STOPPED, REASONS, Refusal, guarded
 from encoder_job.registry import MODALITIES, STATES, EncoderRow, Registry
+
+if TYPE_CHECKING:
+    from encoder_job.encoders import Encoder
 
 # the heavy libraries are imported by the commands that need them, so that --help is quick
 
@@ -27,7 +32,7 @@ app = typer.Typer(
     "logged or written.\n\n"
     "Exit codes: 0 all is well; 1 unexpected error; 2 refused, the message says how to mend it; "
     "3 finished, but some objects of the source have no vector (rows of encoding_failures); "
-    "130 interrupted.",
+    "130 interrupted; 143 stopped by SIGTERM, what had been read has landed.",
 )
 
 LandingOption = Annotated[
@@ -64,6 +69,10 @@ def run(
     encoder: EncoderOption = None,
     modality: ModalityOption = MODALITIES[0],
     landing: LandingOption = "landing/",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Objects encoded side by side; by default one a core, at most 8."),
+    ] = None,
     project_dir: ProjectOption = Path(),
 ) -> int:
     """Encode the objects of a manifest and land the events that are not there yet.
@@ -89,11 +98,13 @@ def run(
     total = manifest.check()
     target = open_landing(landing)
     loaded, _, _ = _checked_encoder(registered, project_dir)
+    loaded.workers = workers or loaded.workers
     with target.alone(), closing(Progress(total)) as progress:
         target.ensure_tables()
         faults = _FaultLines(progress.say)
         runner = Runner(loaded, registered, mac, target, faults, progress.update)
-        counts = runner.run(manifest)
+        with _stopping_at_sigterm(runner.stop) as was_stopped:
+            counts = runner.run(manifest)
     if counts["failed"] > _FAULTS_SHOWN:
         typer.echo(f"... and {counts['failed'] - _FAULTS_SHOWN} more failed rows", err=True)
     seconds = time.monotonic() - since
@@ -107,6 +118,9 @@ def run(
         f"{counts['repeats']} exact repeats, {counts['erased']} erased, "
         f"{counts['failed']} rows failed"
     )
+    if was_stopped:
+        typer.echo("stopped before the end of the source; the same command continues", err=True)
+        return EXIT_STOPPED
     return EXIT_SOME_FAILED if counts["failed"] else 0
 
 
@@ -117,7 +131,7 @@ def verify(
     modality: ModalityOption = MODALITIES[0],
     project_dir: ProjectOption = Path(),
 ) -> int:
-    """Load a registered encoder, print its fingerprint, and run its probe."""
+    """Load a registered encoder, run its probe, and compare each vector alone and among others."""
     row = _chosen(encoder, modality, project_dir)
     loaded, deviation, tolerance = _checked_encoder(row, project_dir)
     typer.echo(f"encoder_id           {row.encoder_id} ({row.state})")
@@ -125,6 +139,7 @@ def verify(
     typer.echo(f"encoder_fingerprint  {loaded.fingerprint}")
     typer.echo(f"runtime              {loaded.runtime}")
     typer.echo(f"probe                off by {deviation:.1e} (allowed {tolerance:g})")
+    typer.echo(f"alone, among others  {_compared(loaded)}")
     typer.echo("the encoder is the registered one, and computes what it computed then")
     return 0
 
@@ -262,6 +277,42 @@ def sample(
         f"{'written' if made.is_changed else 'already there, nothing changed'}"
     )
     return 0
+
+
+@contextmanager
+def _stopping_at_sigterm(stop: Callable[[], None]) -> Iterator[list[int]]:
+    """Have SIGTERM stop a run in order. Yields a list that is empty until it does."""
+    received: list[int] = []
+
+    def receive(number: int, _frame: object) -> None:
+        received.append(number)
+        stop()
+
+    previous = signal.signal(signal.SIGTERM, receive)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _compared(encoder: "Encoder") -> str:
+    """Say whether public contents have the same vectors alone, and beside others in two orders."""
+    import numpy as np
+
+    from encoder_job.probe import encode_probe, public_contents
+
+    contents = public_contents(encoder.modality)
+    alone, forward, backward = (
+        np.stack([result.vector for result in results])
+        for results in (
+            [result for content in contents for result in encode_probe(encoder, [content])],
+            encode_probe(encoder, contents),
+            encode_probe(encoder, contents[::-1])[::-1],
+        )
+    )
+    if alone.tobytes() == forward.tobytes() == backward.tobytes():
+        return "the same bytes"
+    return f"differ by up to {max(np.abs(alone - it).max() for it in (forward, backward)):.1e}"
 
 
 def _chosen(encoder: str | None, modality: str, project_dir: Path) -> EncoderRow:

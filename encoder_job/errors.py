@@ -13,6 +13,7 @@ EXIT_UNEXPECTED = 1
 EXIT_REFUSED = 2
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
+EXIT_STOPPED = 143
 
 # reason code -> what it means and what to do; the codes are rows of `encoding_failures`
 REASONS = {

@@ -62,7 +62,7 @@ class Runner:
         self._encoder, self._registered, self._mac = encoder, registered, mac
         self._landing, self._on_fault, self._on_progress = landing, on_fault, on_progress
         self._run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-        self._is_started = False
+        self._is_started = self._is_stopped = False
         self.counts: Counter[str] = Counter()
         # when each version became known: two at one moment have no order
         self._versions: dict[tuple[str, datetime], str] = {}
@@ -83,11 +83,17 @@ class Runner:
                     self._finish(begun)
                     begun, batch = self._begin(batch, encoding), _Batch()
                 self._on_progress(self.counts["read"])
+                if self._is_stopped:
+                    break
             self._finish(begun)
             self._finish(self._begin(batch, encoding))
         if self._is_started:
             self._land_phase("finished")
         return self.counts
+
+    def stop(self) -> None:
+        """Read no further: what has been read lands, and the run ends."""
+        self._is_stopped = True
 
     def _take(self, row: Row, batch: _Batch) -> None:
         if self._erased.covers(row.object_id, row.customer_id):

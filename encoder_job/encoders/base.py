@@ -12,7 +12,7 @@ import numpy as np
 # numpy arrays by the name of the network's input; the first dimension is the batch's, and 1
 Inputs = dict[str, np.ndarray]
 PRECISION = "float32"
-_MOST_THREADS = 8
+_MOST_WORKERS = 8
 _GROUP = 32
 
 
@@ -54,6 +54,8 @@ class Encoder(Protocol):
     modality: str
     fingerprint: str
     runtime: str
+    # contents that are encoded side by side
+    workers: int
 
     def encode(self, contents: Sequence[str | bytes]) -> list[Encoded | str]:
         """Return a vector, or a reason code, for each content, in order."""
@@ -75,14 +77,15 @@ class NetworkEncoder:
     ) -> None:
         self.modality, self.fingerprint, self.runtime = modality, fingerprint, network.runtime
         self.network = network
+        self.workers = min(joblib.cpu_count(), _MOST_WORKERS)
         self._prepare = prepare
-        self._pool = ThreadPoolExecutor(min(joblib.cpu_count(), _MOST_THREADS))
 
     def encode(self, contents: Sequence[str | bytes]) -> list[Encoded | str]:
         """Return a vector, or a reason code, for each content, in order."""
-        if self.network.is_cpu:
-            return list(self._pool.map(self._alone, contents))
-        prepared = list(self._pool.map(self._prepared, contents))
+        with ThreadPoolExecutor(self.workers) as pool:
+            if self.network.is_cpu:
+                return list(pool.map(self._alone, contents))
+            prepared = list(pool.map(self._prepared, contents))
         results: list[Encoded | str] = [it if isinstance(it, str) else "" for it in prepared]
         for positions in _alike(prepared):
             together = [prepared[position] for position in positions]
