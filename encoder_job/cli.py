@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,6 +49,18 @@ ProjectOption = Annotated[
         envvar="DBT_PROJECT_DIR", help="Folder with seeds/encoders.csv and encoder_job/probes/."
     ),
 ]
+SourceOption = Annotated[
+    str,
+    typer.Option(
+        metavar="MANIFEST",
+        help="Objects: Parquet, CSV, JSON lines, or a folder of them (path or fsspec URL); or "
+        "sql: and a file with a query, for the database of EMBEDDING_STORE_SOURCE_URL.",
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Objects encoded side by side; by default one a core, at most 8."),
+]
 EncoderOption = Annotated[
     str | None, typer.Option(help="Encoder id; by default the active one of the modality.")
 ]
@@ -59,69 +72,39 @@ ModalityOption = Annotated[
 @app.command()
 @guarded
 def run(
-    source: Annotated[
-        str,
-        typer.Option(
-            metavar="MANIFEST",
-            help="Objects: Parquet, CSV, JSON lines, or a folder of them (path or fsspec URL).",
-        ),
-    ],
+    source: SourceOption,
     encoder: EncoderOption = None,
     modality: ModalityOption = MODALITIES[0],
     landing: LandingOption = "landing/",
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Objects encoded side by side; by default one a core, at most 8."),
-    ] = None,
+    workers: WorkersOption = None,
     project_dir: ProjectOption = Path(),
 ) -> int:
-    """Encode the objects of a manifest and land the events that are not there yet.
+    """Encode the objects of a source and land the events that are not there yet.
 
     Run it again after an interruption: it continues, and lands nothing twice.
     """
-    from encoder_job.identity import ContentMac
-    from encoder_job.landing import open_landing
-    from encoder_job.progress import Progress
-    from encoder_job.reader import Manifest
-    from encoder_job.runner import Runner
+    return _encode(source, _chosen(encoder, modality, project_dir), landing, workers, project_dir)
 
-    since = time.monotonic()
-    # what is quick to refuse comes first, and nothing is written before all has been checked
-    mac = ContentMac.from_environment()
-    registered = _chosen(encoder, modality, project_dir)
-    if registered.state == "retired":
-        raise Refusal(
-            f"seeds/encoders.csv: {registered.encoder_id} is retired; choose another --encoder, or "
-            "change its state"
-        )
-    manifest = Manifest(source, registered.modality)
-    total = manifest.check()
-    target = open_landing(landing)
-    loaded, _, _ = _checked_encoder(registered, project_dir)
-    loaded.workers = workers or loaded.workers
-    with target.alone(), closing(Progress(total)) as progress:
-        target.ensure_tables()
-        faults = _FaultLines(progress.say)
-        runner = Runner(loaded, registered, mac, target, faults, progress.update)
-        with _stopping_at_sigterm(runner.stop) as was_stopped:
-            counts = runner.run(manifest)
-    if counts["failed"] > _FAULTS_SHOWN:
-        typer.echo(f"... and {counts['failed'] - _FAULTS_SHOWN} more failed rows", err=True)
-    seconds = time.monotonic() - since
-    if not any(counts[table] for table in ("object_events", "embedding_events")):
-        typer.echo("nothing new to encode")
-    typer.echo(
-        f"{registered.encoder_id}: read {counts['read']} objects in {seconds:.0f} s; landed "
-        f"{counts['object_events']} object events, {counts['embedding_events']} embedding events "
-        f"(texts cut to the encoder's length: {counts['truncated']}), "
-        f"{counts['encoding_failures']} failures; {counts['already']} were there already, "
-        f"{counts['repeats']} exact repeats, {counts['erased']} erased, "
-        f"{counts['failed']} rows failed"
-    )
-    if was_stopped:
-        typer.echo("stopped before the end of the source; the same command continues", err=True)
-        return EXIT_STOPPED
-    return EXIT_SOME_FAILED if counts["failed"] else 0
+
+@app.command()
+@guarded
+def backfill(
+    source: SourceOption,
+    encoder: Annotated[str, typer.Option(help="The new encoder's id.")],
+    most_per_second: Annotated[
+        float | None, typer.Option(min=0.01, help="Encode no more objects than so many a second.")
+    ] = None,
+    landing: LandingOption = "landing/",
+    workers: WorkersOption = None,
+    project_dir: ProjectOption = Path(),
+) -> int:
+    """Encode every object with a new encoder beside the old one, the newest objects first.
+
+    It may be stopped and run again at any time. How far it is: published.encoder_coverage.
+    """
+    row = Registry(project_dir).get(encoder)
+    pace = {"newest_first": True, "most_per_second": most_per_second or inf}
+    return _encode(source, row, landing, workers, project_dir, **pace)
 
 
 @app.command()
@@ -277,6 +260,59 @@ def sample(
         f"{'written' if made.is_changed else 'already there, nothing changed'}"
     )
     return 0
+
+
+def _encode(
+    source: str,
+    registered: EncoderRow,
+    landing: str,
+    workers: int | None,
+    project_dir: Path,
+    **pace: float,
+) -> int:
+    """Encode what is new of a source; `pace` goes to the runner. Returns the exit code."""
+    from encoder_job.identity import ContentMac
+    from encoder_job.landing import open_landing
+    from encoder_job.progress import Progress
+    from encoder_job.readers import open_source
+    from encoder_job.runner import Runner
+
+    since = time.monotonic()
+    # what is quick to refuse comes first, and nothing is written before all has been checked
+    mac = ContentMac.from_environment()
+    if registered.state == "retired":
+        raise Refusal(
+            f"seeds/encoders.csv: {registered.encoder_id} is retired; choose another --encoder, or "
+            "change its state"
+        )
+    objects = open_source(source, registered.modality)
+    total = objects.check()
+    target = open_landing(landing)
+    loaded, _, _ = _checked_encoder(registered, project_dir)
+    loaded.workers = workers or loaded.workers
+    with target.alone(), closing(Progress(total)) as progress:
+        target.ensure_tables()
+        faults = _FaultLines(progress.say)
+        runner = Runner(loaded, registered, mac, target, faults, progress.update)
+        with _stopping_at_sigterm(runner.stop) as was_stopped:
+            counts = runner.run(objects, **pace)
+    if counts["failed"] > _FAULTS_SHOWN:
+        typer.echo(f"... and {counts['failed'] - _FAULTS_SHOWN} more failed rows", err=True)
+    seconds = time.monotonic() - since
+    if not any(counts[table] for table in ("object_events", "embedding_events")):
+        typer.echo("nothing new to encode")
+    typer.echo(
+        f"{registered.encoder_id}: read {counts['read']} objects in {seconds:.0f} s; landed "
+        f"{counts['object_events']} object events, {counts['embedding_events']} embedding events "
+        f"(texts cut to the encoder's length: {counts['truncated']}), "
+        f"{counts['encoding_failures']} failures; {counts['already']} were there already, "
+        f"{counts['repeats']} exact repeats, {counts['erased']} erased, "
+        f"{counts['failed']} rows failed"
+    )
+    if was_stopped:
+        typer.echo("stopped before the end of the source; the same command continues", err=True)
+        return EXIT_STOPPED
+    return EXIT_SOME_FAILED if counts["failed"] else 0
 
 
 @contextmanager

@@ -6,11 +6,13 @@ encoded the next one is read.
 """
 
 import secrets
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 
 import numpy as np
 
@@ -19,9 +21,10 @@ from encoder_job.encoders.base import Encoded, Encoder, encode_each
 from encoder_job.erasure import requested_erasures
 from encoder_job.identity import ContentMac, canonical_hash, event_id
 from encoder_job.landing import Landing
-from encoder_job.reader import Manifest, Row
+from encoder_job.readers import Row, Source
 from encoder_job.registry import EncoderRow
 
+_PAUSE_SECONDS = 0.2  # between two looks at whether a paced run was stopped
 _PART_SIZE = 16_000_000  # characters or bytes
 
 
@@ -48,7 +51,7 @@ class _Batch:
 
 
 class Runner:
-    """One run over one manifest with one encoder."""
+    """One run over one source with one encoder."""
 
     def __init__(
         self,
@@ -71,16 +74,21 @@ class Runner:
         self._events = self._landed_events()
         self._failures = self._landed_failures()
 
-    def run(self, manifest: Manifest) -> Counter[str]:
-        """Land what is new of a manifest. Returns what was counted."""
+    def run(
+        self, source: Source, newest_first: bool = False, most_per_second: float = inf
+    ) -> Counter[str]:
+        """Land what is new of a source. Returns what was counted."""
+        since, taken = time.monotonic(), 0
         with ThreadPoolExecutor(1) as encoding:
             batch = _Batch()
             begun: tuple[_Batch, Future] | None = None
-            for row in manifest.rows():
+            for row in source.rows(self._is_wanted, newest_first):
                 self.counts["read"] += 1
                 self._take(row, batch)
                 if batch.is_full(self._landing.part_objects):
+                    taken += len(batch.rows)
                     self._finish(begun)
+                    self._wait(since + taken / most_per_second)
                     begun, batch = self._begin(batch, encoding), _Batch()
                 self._on_progress(self.counts["read"])
                 if self._is_stopped:
@@ -91,9 +99,23 @@ class Runner:
             self._land_phase("finished")
         return self.counts
 
+    def _wait(self, until: float) -> None:
+        while not self._is_stopped and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _PAUSE_SECONDS))
+
     def stop(self) -> None:
         """Read no further: what has been read lands, and the run ends."""
         self._is_stopped = True
+
+    def _is_wanted(self, object_id: str, object_version: str, customer_id: str) -> bool:
+        """Tell a source that can leave rows out whether a row is to be read."""
+        if self._erased.covers(object_id, customer_id):
+            self.counts["erased"] += 1
+        elif event_id(object_id, object_version, self._encoder.fingerprint) in self._events:
+            self.counts["already"] += 1
+        else:
+            return True
+        return False
 
     def _take(self, row: Row, batch: _Batch) -> None:
         if self._erased.covers(row.object_id, row.customer_id):

@@ -27,7 +27,7 @@ class Job:
 
     def __call__(self, *arguments: str, landing: Path | str | None = None):
         options = [] if arguments[0] == "erase" else ["--project-dir", str(self.folder)]
-        if arguments[0] in ("run", "sample", "erase"):
+        if arguments[0] in ("run", "backfill", "sample", "erase"):
             options += ["--landing", str(landing or self.landing)]
         return CliRunner().invoke(app, [*arguments, *options])
 

@@ -98,6 +98,7 @@ def test_the_registered_fingerprint_of_minilm_is_what_is_installed(minilm_job):
     done = minilm_job("verify")
     assert done.exit_code == 0, done.output
     assert "the encoder is the registered one" in done.stdout
+    assert "alone, among others  the same bytes" in done.stdout
 
 
 @pytest.mark.parametrize("change", [change_one_weight, switch_pooling])

@@ -258,7 +258,7 @@ def test_good_images_land_beside_bad_ones(image_job, tmp_path):
 
 
 def test_a_content_that_is_too_large_is_never_read_whole(image_job, tmp_path, monkeypatch):
-    monkeypatch.setattr("encoder_job.reader.MOST_BYTES", 1000)
+    monkeypatch.setattr("encoder_job.readers.base.MOST_BYTES", 1000)
     (tmp_path / "large.png").write_bytes(b"x" * 1001)
     row = {key: value for key, value in record(1).items() if key != "content"}
     from job_harness import manifest

@@ -1,16 +1,10 @@
-"""The object manifest: a stream of rows, where a bad row is a reason and never ends the run.
-
-What is wrong with a whole file (it is missing, lacks a column, is no Parquet) is refused before
-anything lands; what is wrong with one row becomes that row's failure, and its neighbours arrive.
-"""
+"""The object manifest: files of Parquet, CSV or JSON lines, locally or at any fsspec URL."""
 
 import csv
 import json
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import BinaryIO
 
 import fsspec
@@ -18,37 +12,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from encoder_job.errors import Refusal
+from encoder_job.readers.base import (
+    COLUMNS,
+    CONTENT,
+    Fault,
+    Record,
+    Row,
+    RowParser,
+    read_some,
+    require,
+    time_of,
+)
 
-CLOCK_TOLERANCE = timedelta(days=1)
-REQUIRED = ("object_id", "customer_id", "source_reference", "object_created_at")
-CONTENT = ("content", "content_uri")
-COLUMNS = (*REQUIRED, *CONTENT, "object_version", "landed_at")
+_WINDOW_ROWS = 20_000
 FORMATS = (".parquet", ".csv", ".jsonl", ".ndjson")
-MOST_BYTES = 100_000_000
-# contents that are fetched side by side, and rows that are held ready
-_FETCHERS, _AHEAD = 8, 32
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # a longer field is refused by the csv module; a text may well be longer than its default
 csv.field_size_limit(2**31 - 1)
-
-
-@dataclass
-class Row:
-    """One row of a manifest. With a fault it says why it cannot be used, else it can."""
-
-    place: str
-    object_id: str | None = None
-    object_version: str = "1"
-    customer_id: str | None = None
-    source_reference: str | None = None
-    object_created_at: datetime | None = None
-    landed_at: datetime | None = None
-    content: str | bytes | None = None
-    fault: str | None = None
-
-
-class _Fault(Exception):  # noqa: N818 - a fault of the data, not of the program
-    """A row's reason code."""
 
 
 class Manifest:
@@ -56,7 +36,7 @@ class Manifest:
 
     def __init__(self, source: str, modality: str = "text") -> None:
         self.source = source
-        self._is_text = modality == "text"
+        self._modality = modality
         try:
             self._fs, self._path = fsspec.core.url_to_fs(source)
             is_folder = self._fs.isdir(self._path)
@@ -80,31 +60,41 @@ class Manifest:
         """Refuse what is wrong with whole files, before anything lands. Returns the rows."""
         return sum(self._file(path).check() for path in self._files)
 
-    def rows(self) -> Iterator[Row]:
-        """Yield every row of every file, in order, the bad ones with their fault."""
-        with ThreadPoolExecutor(_FETCHERS) as pool:
-            ready = deque()
-            for record in self._records():
-                ready.append(pool.submit(self._row, *record))
-                if len(ready) > _AHEAD:
-                    yield ready.popleft().result()
-            while ready:
-                yield ready.popleft().result()
+    def rows(
+        self, _is_wanted: Callable[[str, str, str], bool], newest_first: bool = False
+    ) -> Iterator[Row]:
+        """Yield every row of every file: what has landed is compared with it.
 
-    def _records(self) -> Iterable[tuple[str, int, dict | _Fault]]:
-        for path in self._files:
-            for number, values in enumerate(self._file(path).records(), start=1):
-                yield path, number, values
+        Newest first, the files are read once for every `_WINDOW_ROWS` rows, and within these rows
+        the order is that of the files: no more than one moment a row is held.
+        """
+        for lower, upper in self._windows() if newest_first else [(-inf, inf)]:
+            for path in self._files:
+                records = (
+                    Record(f"{self._name(path)} row {number}", values)
+                    for number, values in enumerate(self._file(path).records(), start=1)
+                    if lower <= _created(values) < upper
+                )
+                yield from RowParser(self._modality, self._beside(path))(records)
 
-    def _row(self, path: str, number: int, values: dict | _Fault) -> Row:
-        row = Row(place=f"{self._name(path)} row {number}")
-        try:
-            if isinstance(values, _Fault):
-                raise values
-            self._fill(row, values, path)
-        except _Fault as fault:
-            row.fault = str(fault)
-        return row
+    def _windows(self) -> Iterator[tuple[float, float]]:
+        """Yield ranges of creation, newest first, that hold about `_WINDOW_ROWS` rows each."""
+        moments = sorted(
+            (_created(values) for path in self._files for values in self._file(path).records()),
+            reverse=True,
+        )
+        upper = inf
+        for lower in moments[_WINDOW_ROWS - 1 :: _WINDOW_ROWS]:
+            if lower < upper:
+                yield lower, upper
+                upper = lower
+        yield -inf, upper
+
+    def _beside(self, path: str) -> Callable[[str], bytes]:
+        def fetch(uri: str) -> bytes:
+            return read_some(self._fs, uri if uri.startswith("/") else f"{_parent(path)}/{uri}")
+
+        return fetch
 
     def _file(self, path: str) -> "_File":
         kind = _Parquet if path.endswith(".parquet") else _Csv if path.endswith(".csv") else _Json
@@ -112,50 +102,6 @@ class Manifest:
 
     def _name(self, path: str) -> str:
         return path.removeprefix(self._root).lstrip("/")
-
-    def _fill(self, row: Row, values: dict, path: str) -> None:
-        # the identity first, so that a failure names its object where that is known
-        row.object_id = _required(values, "object_id")
-        row.object_version = _text(values, "object_version") or "1"
-        row.customer_id = _required(values, "customer_id")
-        row.source_reference = _required(values, "source_reference")
-        row.object_created_at = _time(values, "object_created_at")
-        if row.object_created_at is None:
-            raise _Fault("missing_object_created_at")
-        row.landed_at = _time(values, "landed_at")
-        # one object from the year 2062 would set the clock of every dataset
-        if (row.landed_at or row.object_created_at) > datetime.now(UTC) + CLOCK_TOLERANCE:
-            raise _Fault("in_the_future")
-        row.content = self._content(values, path)
-        if not row.content.strip():
-            row.fault = "empty_content"
-
-    def _content(self, values: dict, path: str) -> str | bytes:
-        content, uri = values.get("content"), values.get("content_uri")
-        # a CSV file cannot tell an empty cell from none
-        if content is None or (content in ("", b"") and uri):
-            if uri in (None, "", b""):
-                raise _Fault("missing_content")
-            content = self._fetch(_decoded(uri, "invalid_content"), path)
-        if not isinstance(content, (str, bytes) if self._is_text else bytes):
-            raise _Fault("invalid_content")
-        if len(content) > MOST_BYTES:
-            raise _Fault("content_too_large")
-        return _decoded(content, "invalid_content") if self._is_text else content
-
-    def _fetch(self, uri: str, path: str) -> bytes:
-        try:
-            if "://" in uri:
-                fs, place = fsspec.core.url_to_fs(uri)
-            else:
-                fs, place = self._fs, uri if uri.startswith("/") else f"{_parent(path)}/{uri}"
-            with fs.open(place, "rb") as file:
-                # one byte more tells that there is more
-                return file.read(MOST_BYTES + 1)
-        except FileNotFoundError:
-            raise _Fault("content_missing") from None
-        except Exception:
-            raise _Fault("content_unreadable") from None
 
 
 class _File:
@@ -168,7 +114,7 @@ class _File:
         """Refuse a file that is wrong as a whole. Returns its rows."""
         raise NotImplementedError
 
-    def records(self) -> Iterator[dict | _Fault]:
+    def records(self) -> Iterator[dict | Fault]:
         """Yield each row's raw values: bytes, texts, numbers or times, undecoded."""
         raise NotImplementedError
 
@@ -179,17 +125,7 @@ class _File:
             raise self._refusal(f"cannot be read ({type(error).__name__}); check it") from None
 
     def _require(self, columns: list[str]) -> None:
-        missing = [column for column in REQUIRED if column not in columns]
-        if not set(columns) & set(CONTENT):
-            missing.append("content (or content_uri)")
-        if missing:
-            raise self._refusal(
-                f"the column {missing[0]} is missing; a manifest has {', '.join(REQUIRED)}, and "
-                "content or content_uri"
-            )
-        twice = [column for column in COLUMNS if columns.count(column) > 1]
-        if twice:
-            raise self._refusal(f"the column {twice[0]} is there twice; keep one")
+        require(columns, self._name)
 
     def _refusal(self, told: str) -> Refusal:
         return Refusal(f"source {self._name}: {told}")
@@ -202,13 +138,13 @@ class _Csv(_File):
             self._require(next(lines, None) or [])
             return sum(1 for _ in lines)
 
-    def records(self) -> Iterator[dict | _Fault]:
+    def records(self) -> Iterator[dict | Fault]:
         with self._open() as file:
             lines = self._lines(file)
             header = next(lines)
             for record in lines:
                 if record is None or len(record) != len(header):
-                    yield _Fault("malformed_row")
+                    yield Fault("malformed_row")
                     continue
                 named = zip(header, record, strict=True)
                 values = {name: cell.encode("latin-1") for name, cell in named if name in COLUMNS}
@@ -254,7 +190,7 @@ class _Json(_File):
             count += 1
         return count
 
-    def records(self) -> Iterator[dict | _Fault]:
+    def records(self) -> Iterator[dict | Fault]:
         with self._open() as file:
             for line in file:
                 if not line.strip():
@@ -264,7 +200,7 @@ class _Json(_File):
                     values = json.loads(line.decode("utf-8-sig", "surrogateescape"))
                 except (ValueError, RecursionError):
                     values = None
-                yield values if isinstance(values, dict) else _Fault("malformed_row")
+                yield values if isinstance(values, dict) else Fault("malformed_row")
 
 
 class _Parquet(_File):
@@ -276,7 +212,7 @@ class _Parquet(_File):
                 self._check_type(field)
             return part.metadata.num_rows
 
-    def records(self) -> Iterator[dict | _Fault]:
+    def records(self) -> Iterator[dict | Fault]:
         with self._open() as file:
             part = self._parquet(file)
             columns = [name for name in COLUMNS if name in part.schema_arrow.names]
@@ -345,44 +281,14 @@ def _since_epoch(microseconds: int) -> datetime | bytes:
         return b"out of range"
 
 
+def _created(values: dict | Fault) -> float:
+    """Return a moment in seconds; rows whose moment cannot be read come last."""
+    try:
+        moment = None if isinstance(values, Fault) else time_of(values, "object_created_at")
+    except Fault:
+        moment = None
+    return -inf if moment is None else moment.timestamp()
+
+
 def _parent(path: str) -> str:
     return path.rstrip("/").rpartition("/")[0]
-
-
-def _decoded(value: object, otherwise: str) -> str:
-    if isinstance(value, str):
-        value = value.encode("utf-8", "surrogatepass")
-    if not isinstance(value, bytes):
-        raise _Fault(otherwise)
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise _Fault("invalid_utf8") from None
-
-
-def _text(values: dict, column: str) -> str | None:
-    value = values.get(column)
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    return None if value is None else _decoded(value, f"invalid_{column}").strip() or None
-
-
-def _required(values: dict, column: str) -> str:
-    text = _text(values, column)
-    if text is None:
-        raise _Fault(f"missing_{column}")
-    return text
-
-
-def _time(values: dict, column: str) -> datetime | None:
-    value = values.get(column)
-    if value is None or isinstance(value, datetime):
-        return value
-    try:
-        text = _decoded(value, f"invalid_{column}").strip()
-        if not text:
-            return None
-        time = datetime.fromisoformat(text)
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise _Fault(f"invalid_{column}") from None

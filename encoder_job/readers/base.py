@@ -1,0 +1,204 @@
+"""What every reader has in common: from raw values to a row, where a bad row is a reason.
+
+What is wrong with a whole source (it is missing, lacks a column) is refused before anything lands;
+what is wrong with one row becomes that row's failure, and its neighbours arrive.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import fsspec
+
+from encoder_job.errors import Refusal
+
+CLOCK_TOLERANCE = timedelta(days=1)
+REQUIRED = ("object_id", "customer_id", "source_reference", "object_created_at")
+CONTENT = ("content", "content_uri")
+COLUMNS = (*REQUIRED, *CONTENT, "object_version", "landed_at")
+DEFAULT_VERSION = "1"
+MOST_BYTES = 100_000_000
+# contents that are fetched side by side, and rows that are held ready
+_FETCHERS, _AHEAD = 8, 32
+
+
+@dataclass
+class Row:
+    """One row of a source. With a fault it says why it cannot be used, else it can."""
+
+    place: str
+    object_id: str | None = None
+    object_version: str = DEFAULT_VERSION
+    customer_id: str | None = None
+    source_reference: str | None = None
+    object_created_at: datetime | None = None
+    landed_at: datetime | None = None
+    content: str | bytes | None = None
+    fault: str | None = None
+
+
+class Fault(Exception):  # noqa: N818 - a fault of the data, not of the program
+    """A row's reason code."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A row before it is read: where it stands, and its raw values or its fault."""
+
+    place: str
+    values: dict | Fault
+
+
+class Source(Protocol):
+    """Where objects come from."""
+
+    def check(self) -> int:
+        """Refuse what is wrong with the whole source, before anything lands. Returns the rows."""
+
+    def rows(
+        self, is_wanted: Callable[[str, str, str], bool], newest_first: bool = False
+    ) -> Iterator[Row]:
+        """Yield rows, the bad ones with their fault.
+
+        A source that can leaves out those whose id, version and customer are not wanted.
+        """
+
+
+def require(columns: Iterable[str], source: str) -> None:
+    """Refuse a source without a column that it needs, or with one twice."""
+    columns = list(columns)
+    missing = [column for column in REQUIRED if column not in columns]
+    if not set(columns) & set(CONTENT):
+        missing.append("content (or content_uri)")
+    if missing:
+        raise Refusal(
+            f"source {source}: the column {missing[0]} is missing; a source has "
+            f"{', '.join(REQUIRED)}, and content or content_uri"
+        )
+    twice = [column for column in COLUMNS if columns.count(column) > 1]
+    if twice:
+        raise Refusal(f"source {source}: the column {twice[0]} is there twice; keep one")
+
+
+class RowParser:
+    """Turns raw values into rows. `fetch` opens a path without a scheme, else a local file."""
+
+    def __init__(self, modality: str, fetch: Callable[[str], bytes] | None = None) -> None:
+        self._is_text = modality == "text"
+        self._fetch_beside = fetch
+
+    def __call__(self, records: Iterable[Record]) -> Iterator[Row]:
+        """Yield the rows in order; their contents are fetched side by side, a few rows ahead."""
+        with ThreadPoolExecutor(_FETCHERS) as pool:
+            ready = deque()
+            for record in records:
+                ready.append(pool.submit(self.row, record))
+                if len(ready) > _AHEAD:
+                    yield ready.popleft().result()
+            while ready:
+                yield ready.popleft().result()
+
+    def row(self, record: Record) -> Row:
+        """Return one row, with its fault if it has one."""
+        row = Row(place=record.place)
+        try:
+            if isinstance(record.values, Fault):
+                raise record.values
+            self._fill(row, record.values)
+        except Fault as fault:
+            row.fault = str(fault)
+        return row
+
+    def _fill(self, row: Row, values: dict) -> None:
+        # the identity first, so that a failure names its object where that is known
+        row.object_id = _required(values, "object_id")
+        row.object_version = text_of(values, "object_version") or DEFAULT_VERSION
+        row.customer_id = _required(values, "customer_id")
+        row.source_reference = _required(values, "source_reference")
+        row.object_created_at = time_of(values, "object_created_at")
+        if row.object_created_at is None:
+            raise Fault("missing_object_created_at")
+        row.landed_at = time_of(values, "landed_at")
+        # one object from the year 2062 would set the clock of every dataset
+        if (row.landed_at or row.object_created_at) > datetime.now(UTC) + CLOCK_TOLERANCE:
+            raise Fault("in_the_future")
+        row.content = self._content(values)
+        if not row.content.strip():
+            row.fault = "empty_content"
+
+    def _content(self, values: dict) -> str | bytes:
+        content, uri = values.get("content"), values.get("content_uri")
+        # a CSV file cannot tell an empty cell from none
+        if content is None or (content in ("", b"") and uri):
+            if uri in (None, "", b""):
+                raise Fault("missing_content")
+            content = self._fetch(_decoded(uri, "invalid_content"))
+        if isinstance(content, memoryview):
+            content = bytes(content)
+        if not isinstance(content, (str, bytes) if self._is_text else bytes):
+            raise Fault("invalid_content")
+        if len(content) > MOST_BYTES:
+            raise Fault("content_too_large")
+        return _decoded(content, "invalid_content") if self._is_text else content
+
+    def _fetch(self, uri: str) -> bytes:
+        try:
+            if "://" in uri or self._fetch_beside is None:
+                return read_some(*fsspec.core.url_to_fs(uri))
+            return self._fetch_beside(uri)
+        except FileNotFoundError:
+            raise Fault("content_missing") from None
+        except Exception:
+            raise Fault("content_unreadable") from None
+
+
+def read_some(fs: fsspec.AbstractFileSystem, path: str) -> bytes:
+    """Read a file, but no more of it than tells that it is too large."""
+    with fs.open(path, "rb") as file:
+        return file.read(MOST_BYTES + 1)
+
+
+def _decoded(value: object, otherwise: str) -> str:
+    if isinstance(value, str):
+        value = value.encode("utf-8", "surrogatepass")
+    if not isinstance(value, bytes):
+        raise Fault(otherwise)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise Fault("invalid_utf8") from None
+
+
+def text_of(values: dict, column: str) -> str | None:
+    """Return a text, or a whole number as one; None where there is no value."""
+    value = values.get(column)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return None if value is None else _decoded(value, f"invalid_{column}").strip() or None
+
+
+def _required(values: dict, column: str) -> str:
+    text = text_of(values, column)
+    if text is None:
+        raise Fault(f"missing_{column}")
+    return text
+
+
+def time_of(values: dict, column: str) -> datetime | None:
+    """Return a moment in UTC; None where there is no value."""
+    value = values.get(column)
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        text = _decoded(value, f"invalid_{column}").strip()
+        if not text:
+            return None
+        time = datetime.fromisoformat(text)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Fault(f"invalid_{column}") from None

