@@ -53,7 +53,9 @@ def _landed(landing: Path) -> tuple[dict[str, bytes], list]:
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])
-def test_runs_killed_at_any_moment_are_continued_to_the_same_bytes(job, tmp_path, modality):
+def test_runs_killed_at_any_moment_are_continued_to_the_same_bytes(
+    job, tmp_path, record_property, modality
+):
     if modality == "image":
         options = ("--loader", "efficientnet-lite", "--location", _LITE, "--state", "active")
         assert job("register", "lite", *options).exit_code == 0
@@ -84,9 +86,7 @@ def test_runs_killed_at_any_moment_are_continued_to_the_same_bytes(job, tmp_path
     last.communicate()
     assert last.returncode == 0
     assert _landed(landing) == expected
-    print(
-        f"{modality}: {_KILLS} runs, {left_some} of them killed with a part of the vectors landed"
-    )
+    record_property("killed with a part of the vectors landed", left_some)
 
 
 def test_sigterm_lands_what_was_read_and_the_same_command_continues(job, tmp_path):
