@@ -1,60 +1,184 @@
-"""Encoding speed of the job beside sentence-transformers' own `encode`, in one process, in turn.
+"""Encoding by the job beside what one would write instead, on one core and on two.
 
-Prints ratios: times of one machine mean nothing on another. Both use the same model, texts and
-cores; what differs is that the job pads nothing, so that a vector never depends on its neighbours.
+Texts: sentence-transformers' own `encode`. Images: open, transform and run each, as torchvision's
+examples do, in torch. Every way and number of cores is a process of its own, one after the other in
+turn, so that each has a peak of memory; a way is timed after it has warmed up. Prints ratios:
+times of one machine mean nothing on another.
 """
 
+import argparse
+import io
+import json
+import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pyarrow.parquet as pq
-import torch
 
-from encoder_job.encoders import load_encoder
-from encoder_job.registry import Registry
+ROUNDS, CORES = 3, (1, 2)
+COUNTS = {"text": 512, "letter": 256, "image": 256}
+WAYS = ("job", "plain")
+MANIFESTS = {"text": "objects", "letter": "objects", "image": "images"}
+SIZE = (640, 480)
 
-MANIFEST = Path("sample/objects.parquet")
-TEXTS, ROUNDS = 512, 5
+
+def contents_of(kind: str) -> list:
+    """Return the contents: review snippets, letters of many of them, or photo-sized pictures."""
+    path = Path(f"sample/{MANIFESTS[kind]}.parquet")
+    found = pq.read_table(path, columns=["content"])["content"].to_pylist()
+    if kind == "text":
+        return found[: COUNTS[kind]]
+    random = np.random.default_rng(1)
+    if kind == "letter":
+        lengths = np.maximum(1, random.lognormal(0.6, 0.8, COUNTS[kind]).astype(int))
+        return [" ".join(random.choice(found, length)) for length in lengths]
+    from PIL import Image
+
+    pictures = []
+    for content in found[: COUNTS[kind]]:
+        sink = io.BytesIO()
+        Image.open(io.BytesIO(content)).convert("RGB").resize(SIZE).save(sink, "JPEG", quality=90)
+        pictures.append(sink.getvalue())
+    return pictures
 
 
-def seconds(function: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
-    """Return the wall time of a call, and its result."""
+def job(kind: str, cores: int) -> tuple[Callable[[list], np.ndarray], dict]:
+    """Return the job's way, and a table of where its time goes."""
+    from encoder_job.encoders import load_encoder
+    from encoder_job.registry import Registry
+
+    row = Registry(Path()).active("image" if kind == "image" else "text")
+    encoder = load_encoder(row.loader, row.location, Path())
+    encoder.workers = cores
+
+    def encode(contents: list) -> np.ndarray:
+        return np.stack([result.vector for result in encoder.encode(contents)])
+
+    return encode, {"encoder": encoder}
+
+
+def plain(kind: str, cores: int) -> tuple[Callable[[list], np.ndarray], dict]:
+    """Return what one would write instead."""
+    import torch
+
+    torch.set_num_threads(cores)
+    if kind != "image":
+        from encoder_job.encoders.locations import path_of
+        from encoder_job.encoders.torch_libraries import sentence_transformers
+        from encoder_job.registry import Registry
+
+        path = path_of(Registry(Path()).active("text").location, Path())
+        model = sentence_transformers().SentenceTransformer(str(path), device="cpu")
+        return lambda texts: model.encode(texts, batch_size=32, show_progress_bar=False), {}
+    from PIL import Image
+
+    from encoder_job.encoders.image_models import _efficientnet_lite_model
+    from encoder_job.encoders.locations import path_of
+    from encoder_job.encoders.torch_libraries import torchvision
+    from encoder_job.registry import Registry
+
+    path = path_of(Registry(Path()).active("image").location, Path())
+    module, shape, _ = _efficientnet_lite_model(path)
+    module.eval()
+    transforms = torchvision().transforms
+    transform = transforms.Compose(
+        [
+            transforms.Resize(shape.resize, transforms.InterpolationMode.BICUBIC),
+            transforms.CenterCrop(shape.crop),
+            transforms.ToTensor(),
+            transforms.Normalize(shape.mean, shape.std),
+        ]
+    )
+
+    def encode(pictures: list) -> np.ndarray:
+        vectors = []
+        with torch.inference_mode():
+            for picture in pictures:
+                image = Image.open(io.BytesIO(picture)).convert("RGB")
+                vectors.append(module(transform(image)[None])[0].numpy())
+        return np.stack(vectors)
+
+    return encode, {}
+
+
+def measure(way: str, kind: str, cores: int, vectors: Path) -> dict:
+    """Time one way in this process. Returns seconds and MB, and saves the vectors."""
+    contents = contents_of(kind)
+    encode, parts = {"job": job, "plain": plain}[way](kind, cores)
+    encode(contents[:32])
     start = time.perf_counter()
-    result = function()
-    return time.perf_counter() - start, result
+    found = encode(contents)
+    seconds = time.perf_counter() - start
+    np.save(vectors, found)
+    told = {
+        "seconds": seconds,
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+    }
+    if "encoder" in parts and cores == 1:
+        encoder = parts["encoder"]
+        start = time.perf_counter()
+        prepared = [encoder._prepare(content) for content in contents]
+        middle = time.perf_counter()
+        for item in prepared:
+            encoder.network(item.inputs)
+        told |= {"preparing": middle - start, "network": time.perf_counter() - middle}
+    return told
+
+
+def compare(kind: str, cores: int) -> None:
+    """Run both ways in turn, and print what they took."""
+    folder = Path("target/bench/encoding")
+    folder.mkdir(parents=True, exist_ok=True)
+    found: dict[str, list[dict]] = {way: [] for way in WAYS}
+    for _ in range(ROUNDS):
+        for way in WAYS:
+            options = ["--way", way, "--kind", kind, "--cores", str(cores)]
+            done = subprocess.run(
+                [sys.executable, __file__, *options], stdout=subprocess.PIPE, check=True
+            )
+            found[way].append(json.loads(done.stdout))
+    ratios = [b["seconds"] / a["seconds"] for a, b in zip(*found.values(), strict=True)]
+    peaks = {way: max(one["megabytes"] for one in found[way]) for way in WAYS}
+    vectors = [np.load(folder / f"{way}.npy") for way in WAYS]
+    cosine = np.sum(vectors[0] * vectors[1], axis=1) / np.prod(
+        [np.linalg.norm(it, axis=1) for it in vectors], axis=0
+    )
+    rate = COUNTS[kind] / np.median([one["seconds"] for one in found["job"]])
+    print(
+        f"{COUNTS[kind]} {kind}s, {cores} core{'s' * (cores > 1)}: job / plain "
+        f"{np.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f}), "
+        f"{rate:.0f} a second; peak {peaks['job']:.0f} / {peaks['plain']:.0f} MB; largest "
+        f"difference {np.abs(vectors[0] - vectors[1]).max():.1e}, least cosine {cosine.min():.6f}"
+    )
+    if cores == 1:
+        one = found["job"][-1]
+        print(
+            f"  of the job's time on one core: preparing {one['preparing'] / one['seconds']:.0%}, "
+            f"network {one['network'] / one['seconds']:.0%}"
+        )
 
 
 def main() -> None:
-    """Time both ways and print their ratio."""
-    texts = pq.read_table(MANIFEST, columns=["content"])["content"].to_pylist()[:TEXTS]
-    row = Registry(Path()).active("text")
-    encoder = load_encoder(row.loader, row.location, Path())
-    library = encoder._model
-
-    def job() -> np.ndarray:
-        torch.set_num_threads(1)
-        return np.stack([result.vector for result in encoder.encode(texts)])
-
-    def encode() -> np.ndarray:
-        torch.set_num_threads(joblib.cpu_count())
-        return library.encode(texts, batch_size=32, show_progress_bar=False)
-
-    job(), encode()
-    times = [(seconds(job), seconds(encode)) for _ in range(ROUNDS)]
-    ratios = [theirs[0] / ours[0] for ours, theirs in times]
-    (_, ours), (_, theirs) = times[-1]
-    print(f"{TEXTS} texts, {joblib.cpu_count()} cores, {ROUNDS} rounds in turn")
-    print(
-        f"job / sentence-transformers' encode, texts per second: {np.median(ratios):.2f} ", end=""
-    )
-    print(f"(from {min(ratios):.2f} to {max(ratios):.2f})")
-    print(f"largest difference of a vector's element: {np.abs(ours - theirs).max():.1e}")
-    alone = np.stack([encoder.encode([text])[0].vector for text in texts[:32]])
-    print(f"bytes of 32 vectors encoded alone and among {TEXTS}: ", end="")
-    print("equal" if alone.tobytes() == ours[:32].tobytes() else "DIFFERENT")
+    """Compare every kind of content, or measure one way for whoever compares."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--way", choices=WAYS)
+    parser.add_argument("--kind", choices=COUNTS)
+    parser.add_argument("--cores", type=int)
+    asked = parser.parse_args()
+    if asked.way:
+        vectors = Path("target/bench/encoding", f"{asked.way}.npy")
+        print(json.dumps(measure(asked.way, asked.kind, asked.cores, vectors)))
+        return
+    for kind in COUNTS:
+        if not Path(f"sample/{MANIFESTS[kind]}.parquet").is_file():
+            print(f"SKIPPED: {kind}s, which the demo could not fetch")
+            continue
+        for cores in CORES:
+            compare(kind, cores)
 
 
 if __name__ == "__main__":
