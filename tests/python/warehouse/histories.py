@@ -64,6 +64,7 @@ def _add_history(
         _add_accounts(tables["account_events"], customer, chance, moment)
     for number in range(chance.randint(0, 8)):
         object_id = f"{prefix}/o{number}"
+        modality = chance.choice(("text", "text", "text", "image"))
         for version in range(1, chance.choice((1, 1, 1, 2, 3)) + 1):
             created = moment()
             tables["object_events"].append(
@@ -71,7 +72,7 @@ def _add_history(
                     "object_id": object_id,
                     "object_version": str(version),
                     "customer_id": chance.choice([*customers * 4, f"{prefix}/unheard of"]),
-                    "modality": "text",
+                    "modality": modality,
                     "content_mac": chance.choice(contents),
                     "content_mac_key_id": "key",
                     "content_length": chance.randint(1, 500),

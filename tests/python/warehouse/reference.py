@@ -23,6 +23,7 @@ class Dataset:
 
     dataset_id: str
     task: str
+    modality: str
     window_months: int
     label_horizon_hours: int
     absence_label: str | None
@@ -43,6 +44,8 @@ def candidates(
     newest: dict[str, Row] = {}
     order = ("known_at", "object_created_at", "object_version")
     for row in known["object_events"]:
+        if row["modality"] != dataset.modality:
+            continue
         held = newest.setdefault(row["object_id"], row)
         newest[row["object_id"]] = max(held, row, key=lambda r: [r[name] for name in order])
     ratings = _by(known["rating_events"], "object_id")

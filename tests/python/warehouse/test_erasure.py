@@ -105,7 +105,7 @@ def test_nothing_of_the_erased_is_left_and_nothing_else_changes(
         select count(*), count(*) filter (is_answering), min(due_at - requested_at)::text,
             bool_and(erased_train_count + erased_validation_count > 0)
         from published.affected_models
-    """) == [(4, 0, "30 days", True)]  # fmt: skip
+    """) == [(6, 0, "30 days", True)]  # fmt: skip
 
     done = store.run("encoder-job", "erase")
     assert done.returncode == 0, done.stdout + done.stderr

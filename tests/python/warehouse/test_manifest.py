@@ -79,7 +79,8 @@ def test_the_readmes_query_leads_from_a_prediction_to_its_source(built: Store):
     readme = (REPOSITORY / "README.md").read_text()
     (query,) = re.findall(r"```sql\n(.*?);\n```", readme, re.DOTALL)
     (prediction_id,) = built.query("""
-        select min(prediction_id) from published.predictions where training_split = 'test'
+        select min(prediction_id) from published.predictions
+        where training_split = 'test' and classifier_id like 'review_tone%'
     """)[0]
     asked = re.sub(r"prediction_id = '\w+'", f"prediction_id = '{prediction_id}'", query)
     rows = built.query(asked)
@@ -91,7 +92,8 @@ def test_the_readmes_query_leads_from_a_prediction_to_its_source(built: Store):
     assert rows[0].count(None) == 1
     assert built.query("""
         select count(*) = count(training_raw_event_count) and min(training_raw_event_count) >= 10
-        from restricted.prediction_lineage where training_split is not null
+        from restricted.prediction_lineage
+        where training_split is not null and classifier_id not like 'shirt%'
     """) == [(True,)]
 
 

@@ -37,6 +37,7 @@ def datasets_of(project: Path) -> list[Dataset]:
         Dataset(
             row["dataset_id"],
             row["task"],
+            row["modality"],
             int(row["window_months"]),
             int(row["label_horizon_hours"]),
             row["absence_label"] or None,
