@@ -15,6 +15,8 @@ import pyarrow as pa
 from encoder_job.identity import event_id
 from encoder_job.schemas import SCHEMAS
 
+# of all tasks, so that some are of another one
+LABELS = ("negative", "other", "neutral", "positive", "shirt", "other_top", None)
 TICK = timedelta(microseconds=1)
 DAY = timedelta(days=1)
 PREFIXES = (
@@ -241,13 +243,13 @@ def _add_decisions(
 ) -> None:
     for number in range(chance.choice((0, 0, 0, 1, 2, 3))):
         decided = chance.choice((moment(), moment(), created, created - TICK))
-        task = chance.choice(("negative_review", "review_tone", "unheard of"))
+        task = chance.choice(("negative_review", "review_tone", "shirt", "unheard of"))
         rows.append(
             {
                 "event_id": f"{object_id}/d{number}",
                 "object_id": object_id,
                 "task": task,
-                "label": chance.choice(("negative", "other", "neutral", "positive", None)),
+                "label": chance.choice(LABELS),
                 "selected_by": chance.choice(
                     (None, "organic", "review_queue", "random_audit", "me")
                 ),

@@ -15,6 +15,8 @@ import pandas as pd
 import pyarrow as pa
 
 Row = dict
+# of the others people decide
+RATED_TASKS = ("negative_review", "review_tone")
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,8 @@ def _label(
     decision = _last_word(decisions, "decided_at")
     if decision and decision["label"] is not None and decision["decided_at"] >= created_at:
         return decision["label"], "decision", decision["selected_by"], decision["known_at"]
-    counted = [rating for rating in ratings if created_at <= rating["rated_at"] < due_at]
+    is_rated = dataset.task in RATED_TASKS
+    counted = [r for r in ratings if is_rated and created_at <= r["rated_at"] < due_at]
     label = since = None
     for moment in sorted({rating["known_at"] for rating in counted}):
         so_far = [rating["rating"] for rating in counted if rating["known_at"] <= moment]

@@ -186,6 +186,11 @@ class Store:
         return Store(root)
 
 
+def seed(project: Path, name: str) -> list[dict]:
+    with (project / "seeds" / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def edit_seed(project: Path, seed: str, key: str, **values: str) -> None:
     """Change columns of the rows of a registry whose first column is `key`."""
     path = project / "seeds" / f"{seed}.csv"

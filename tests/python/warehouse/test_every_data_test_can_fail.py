@@ -34,7 +34,7 @@ GENERIC = {
     ),
     "embedding_unit_norm": (
         "embedding_unit_norm_stg_embedding_events_embedding_norm__ref_registered_encoders_",
-        f"update restricted.stg_embedding_events set embedding_norm = 1.002 where embedding_dim = 384",
+        "update restricted.stg_embedding_events set embedding_norm = 1.002 where embedding_dim = 384",
     ),
     "no_group_across_splits": (
         "no_group_across_splits_dataset_snapshots_split_group_id__snapshot_id",
