@@ -289,7 +289,8 @@ def _encode(
     total = objects.check()
     target = open_landing(landing)
     loaded, _, _ = _checked_encoder(registered, project_dir)
-    loaded.workers = workers or loaded.workers
+    if workers:
+        loaded.workers = workers
     with target.alone(), closing(Progress(total)) as progress:
         target.ensure_tables()
         faults = _FaultLines(progress.say)

@@ -41,7 +41,7 @@ def test_a_manifest_without_a_column_is_refused(job, tmp_path, column, kind):
     done = job.run(path)
     assert done.exit_code == 2
     assert f"source objects.{kind}: the column {column}" in done.stderr
-    assert "is missing; a manifest has object_id, customer_id" in done.stderr
+    assert "is missing; a source has object_id, customer_id" in done.stderr
     assert not job.landing.exists()
 
 
