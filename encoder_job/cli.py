@@ -2,7 +2,6 @@
 
 import logging
 import signal
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from encoder_job.errors import EXIT_SOME_FAILED, EXIT_STOPPED, REASONS, Refusal, guarded
+from encoder_job.errors import EXIT_SOME_FAILED, EXIT_STOPPED, Refusal, guarded
+from encoder_job.progress import FORMATS, Progress
 from encoder_job.registry import MODALITIES, STATES, EncoderRow, Registry
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 # the heavy libraries are imported by the commands that need them, so that --help is quick
 
-_FAULTS_SHOWN = 20
 _UNIT_NORM_WITHIN = 1e-4
 
 app = typer.Typer(
@@ -57,6 +56,13 @@ SourceOption = Annotated[
         "sql: and a file with a query, for the database of EMBEDDING_STORE_SOURCE_URL.",
     ),
 ]
+LogOption = Annotated[
+    str,
+    typer.Option(
+        envvar="EMBEDDING_STORE_LOG",
+        help="text, or json: one object a line on stderr, every failed row among them.",
+    ),
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option(min=1, help="Objects encoded side by side; by default one a core, at most 8."),
@@ -77,13 +83,15 @@ def run(
     modality: ModalityOption = MODALITIES[0],
     landing: LandingOption = "landing/",
     workers: WorkersOption = None,
+    log: LogOption = FORMATS[0],
     project_dir: ProjectOption = Path(),
 ) -> int:
     """Encode the objects of a source and land the events that are not there yet.
 
     Run it again after an interruption: it continues, and lands nothing twice.
     """
-    return _encode(source, _chosen(encoder, modality, project_dir), landing, workers, project_dir)
+    row = _chosen(encoder, modality, project_dir)
+    return _encode(source, row, landing, workers, log, project_dir)
 
 
 @app.command()
@@ -96,6 +104,7 @@ def backfill(
     ] = None,
     landing: LandingOption = "landing/",
     workers: WorkersOption = None,
+    log: LogOption = FORMATS[0],
     project_dir: ProjectOption = Path(),
 ) -> int:
     """Encode every object with a new encoder beside the old one, the newest objects first.
@@ -104,7 +113,7 @@ def backfill(
     """
     row = Registry(project_dir).get(encoder)
     pace = {"newest_first": True, "most_per_second": most_per_second or inf}
-    return _encode(source, row, landing, workers, project_dir, **pace)
+    return _encode(source, row, landing, workers, log, project_dir, **pace)
 
 
 @app.command()
@@ -267,18 +276,19 @@ def _encode(
     registered: EncoderRow,
     landing: str,
     workers: int | None,
+    log_format: str,
     project_dir: Path,
     **pace: float,
 ) -> int:
     """Encode what is new of a source; `pace` goes to the runner. Returns the exit code."""
     from encoder_job.identity import ContentMac
     from encoder_job.landing import open_landing
-    from encoder_job.progress import Progress
     from encoder_job.readers import open_source
     from encoder_job.runner import Runner
 
-    since = time.monotonic()
     # what is quick to refuse comes first, and nothing is written before all has been checked
+    if log_format not in FORMATS:
+        raise Refusal(f"--log {log_format}: a log is one of {', '.join(FORMATS)}")
     mac = ContentMac.from_environment()
     if registered.state == "retired":
         raise Refusal(
@@ -291,27 +301,13 @@ def _encode(
     loaded, _, _ = _checked_encoder(registered, project_dir)
     if workers:
         loaded.workers = workers
-    with target.alone(), closing(Progress(total)) as progress:
+    with target.alone(), closing(Progress(total, log_format)) as progress:
         target.ensure_tables()
-        faults = _FaultLines(progress.say)
-        runner = Runner(loaded, registered, mac, target, faults, progress.update)
+        runner = Runner(loaded, registered, mac, target, progress.fault, progress.update)
         with _stopping_at_sigterm(runner.stop) as was_stopped:
             counts = runner.run(objects, **pace)
-    if counts["failed"] > _FAULTS_SHOWN:
-        typer.echo(f"... and {counts['failed'] - _FAULTS_SHOWN} more failed rows", err=True)
-    seconds = time.monotonic() - since
-    if not any(counts[table] for table in ("object_events", "embedding_events")):
-        typer.echo("nothing new to encode")
-    typer.echo(
-        f"{registered.encoder_id}: read {counts['read']} objects in {seconds:.0f} s; landed "
-        f"{counts['object_events']} object events, {counts['embedding_events']} embedding events "
-        f"(texts cut to the encoder's length: {counts['truncated']}), "
-        f"{counts['encoding_failures']} failures; {counts['already']} were there already, "
-        f"{counts['repeats']} exact repeats, {counts['erased']} erased, "
-        f"{counts['failed']} rows failed"
-    )
+        progress.finish(registered.encoder_id, counts, bool(was_stopped))
     if was_stopped:
-        typer.echo("stopped before the end of the source; the same command continues", err=True)
         return EXIT_STOPPED
     return EXIT_SOME_FAILED if counts["failed"] else 0
 
@@ -392,18 +388,6 @@ def _check_fingerprint(row: EncoderRow, found: str) -> None:
             "settings are another encoder; restore the folder, or register it under a new id with "
             f"`encoder-job register NEW_ID --location {row.location}`"
         )
-
-
-class _FaultLines:
-    """Tells the first failed rows by place and reason; ids and contents stay unsaid."""
-
-    def __init__(self, say: object) -> None:
-        self._say, self._count = say, 0
-
-    def __call__(self, place: str, reason: str) -> None:
-        self._count += 1
-        if self._count <= _FAULTS_SHOWN:
-            self._say(f"{place}: {reason}: {REASONS[reason]}")
 
 
 @app.callback()

@@ -8,6 +8,7 @@ of its encoder in the cache (`EMBEDDING_STORE_CACHE`).
 import contextlib
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -134,7 +135,12 @@ def _exported(module: "torch.nn.Module", example: Inputs, axes: dict[str, dict[i
 
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         path = Path(folder, "exported.onnx")
-        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+        ):
+            warnings.simplefilter("ignore")
             torch.onnx.export(
                 module,
                 tuple(torch.from_numpy(array) for array in example.values()),

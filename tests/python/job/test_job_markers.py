@@ -163,6 +163,7 @@ def test_no_marker_is_found_outside_its_source(job: Job, tmp_path, is_telltale):
     for source, modality in runs:
         command = [sys.executable, "-c", _TELLTALE.replace("IS_TELLTALE", str(is_telltale)), "run"]
         command += ["--source", source, "--modality", modality]
+        command += ["--log", "json" if is_telltale else "text"]
         command += ["--landing", str(job.landing), "--project-dir", str(job.folder)]
         done = subprocess.run(
             command, capture_output=True, env=environment, cwd=elsewhere, check=False

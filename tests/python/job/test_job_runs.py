@@ -267,6 +267,28 @@ def test_progress_tells_the_rate_and_the_time_left(job, tmp_path, monkeypatch):
     assert re.search(r"3 of 4 objects, \d+/s, about \d+ s left", done.stderr)
 
 
+def test_a_log_store_is_told_in_json(job, tmp_path, monkeypatch):
+    monkeypatch.setattr("encoder_job.progress._LINE_SECONDS", 0)
+    source = manifest(tmp_path / "objects.jsonl", [record(1), record(2, " "), record(3)])
+    done = job.run(source, "--log", "json")
+    assert done.exit_code == 3
+    assert done.stdout == ""
+    told = [json.loads(line) for line in done.stderr.splitlines()]
+    assert all(datetime.fromisoformat(line.pop("at")).tzinfo for line in told)
+    assert {
+        "event": "row_failed",
+        "place": "objects.jsonl row 2",
+        "reason": "empty_content",
+    } in told
+    assert [line["done"] for line in told if line["event"] == "progress"] == [1, 2, 3]
+    last = told[-1]
+    assert (last["event"], last["encoder_id"]) == ("finished", "tiny")
+    assert (last["read"], last["embedding_events"], last["failed"]) == (3, 2, 1)
+    done = job.run(source, "--log", "xml")
+    assert done.exit_code == 2
+    assert "a log is one of text, json" in done.stderr
+
+
 def test_the_landed_vectors_are_float32_and_of_the_model(job, tmp_path):
     source = manifest(tmp_path / "objects.jsonl", [record(1, "the parcel came early")])
     job.run(source)
