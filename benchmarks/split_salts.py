@@ -54,10 +54,11 @@ def bins_of(store: duckdb.DuckDBPyConnection) -> dict[str, np.ndarray]:
 
 
 def rules_of(store: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], float]:
-    """Return the macro-F1 on the test split of two rules: the majority, a tree on text length."""
+    """Return the macro-F1 on the test split of two rules: the majority, a tree on content length."""
     scores = {}
     tree = DecisionTreeClassifier(max_leaf_nodes=8, class_weight="balanced", random_state=0)
-    for dataset in ("negative_review", "review_tone"):
+    snapshots = "select distinct dataset_id from ledger.dataset_snapshots order by dataset_id"
+    for (dataset,) in store.execute(snapshots).fetchall():
         rows = store.execute(
             """
             select snapshots.split, objects.content_length, snapshots.label
@@ -74,7 +75,7 @@ def rules_of(store: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], float]:
         )
         for name, rule in (
             ("majority rule", DummyClassifier(strategy="most_frequent")),
-            ("text length", tree),
+            ("content length", tree),
         ):
             scores[f"{dataset}: {name}", "macro_f1"] = f1_score(
                 y_test, rule.fit(x, y).predict(x_test), average="macro"
