@@ -54,7 +54,7 @@ def bins_of(store: duckdb.DuckDBPyConnection) -> dict[str, np.ndarray]:
 
 
 def rules_of(store: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], float]:
-    """Return the macro-F1 on the test split of two rules: the majority, a tree on content length."""
+    """Return the macro-F1 on the test split of two rules: the majority, a tree on length."""
     scores = {}
     tree = DecisionTreeClassifier(max_leaf_nodes=8, class_weight="balanced", random_state=0)
     snapshots = "select distinct dataset_id from ledger.dataset_snapshots order by dataset_id"
