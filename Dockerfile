@@ -1,13 +1,17 @@
 # The encoder job alone, for where the protected objects are. Build it in the repository:
 #     docker build --tag encoder-job .
-#     docker run --rm --env EMBEDDING_STORE_CONTENT_KEY --env EMBEDDING_STORE_LANDING \
-#         --volume "$PWD/objects:/objects:ro" encoder-job run --source /objects/manifest.parquet
+#     docker run --init --rm --env EMBEDDING_STORE_CONTENT_KEY --env EMBEDDING_STORE_LANDING=/landing \
+#         --volume "$PWD/objects:/objects:ro" --volume "$PWD/landing:/landing" \
+#         encoder-job run --source /objects/manifest.parquet
+# pip takes torch with CUDA, gigabytes of it, unless it is told of torch's index for CPUs:
+#     docker build --build-arg PIP_EXTRA_INDEX_URL=... --tag encoder-job .
 FROM python:3.11-slim
 
+ARG PIP_EXTRA_INDEX_URL
 RUN useradd --create-home job
 WORKDIR /project
-COPY requirements.lock ./
-RUN pip install --no-cache-dir --requirement requirements.lock
+COPY requirements-job.lock ./
+RUN pip install --no-cache-dir --requirement requirements-job.lock
 COPY pyproject.toml README.md ./
 COPY seeds/encoders.csv seeds/encoders.csv
 COPY dbt_bigframes_here dbt_bigframes_here
@@ -15,5 +19,5 @@ COPY encoder_job encoder_job
 RUN pip install --no-cache-dir --no-deps --editable .
 
 USER job
-# SIGTERM reaches the job itself, which then lands what it has read
+# --init passes SIGTERM on: the job then lands what it has read
 ENTRYPOINT ["encoder-job"]

@@ -69,10 +69,14 @@ format: setup  ## mend the style of Python
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-lock: setup  ## pin every library anew from pyproject.toml
-	$(BIN)/pip-compile --quiet --extra dev --strip-extras --allow-unsafe --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+COMPILE = $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links pyproject.toml
+
+lock: setup  ## pin every library anew from pyproject.toml, and those of the encoder job for its container
+	$(COMPILE) --extra warehouse --extra dev --output-file requirements.lock
 	sed -i.bak -E 's/\+cpu$$//' requirements.lock && rm requirements.lock.bak  # the same release, whichever build was at hand
+	$(COMPILE) --constraint requirements.lock --output-file requirements-job.lock
+	sed -i.bak -E 's/\+cpu$$//' requirements-job.lock && rm requirements-job.lock.bak
 
 bench: landed  ## how good and how fast, side by side with what one would do instead (minutes)
 	$(BIN)/python benchmarks/split_salts.py

@@ -1,22 +1,22 @@
-"""The command line: `encoder-job run`, `verify`, `register`, `erase` and `sample`."""
+"""The command line: `encoder-job run`, `backfill`, `verify`, `register`, `erase`, `sample`."""
 
 import logging
+import os
 import signal
+import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from encoder_job.errors import EXIT_SOME_FAILED, EXIT_STOPPED, Refusal, guarded
 from encoder_job.progress import FORMATS, Progress
 from encoder_job.registry import MODALITIES, STATES, EncoderRow, Registry
-
-if TYPE_CHECKING:
-    from encoder_job.encoders import Encoder
 
 # the heavy libraries are imported by the commands that need them, so that --help is quick
 
@@ -125,13 +125,16 @@ def verify(
 ) -> int:
     """Load a registered encoder, run its probe, and compare each vector alone and among others."""
     row = _chosen(encoder, modality, project_dir)
-    loaded, deviation, tolerance = _checked_encoder(row, project_dir)
+    from encoder_job.verification import checked_encoder, compared
+
+    loaded, deviation, tolerance = checked_encoder(row, project_dir)
+    alike = compared(loaded)
     typer.echo(f"encoder_id           {row.encoder_id} ({row.state})")
     typer.echo(f"location             {row.location}")
     typer.echo(f"encoder_fingerprint  {loaded.fingerprint}")
     typer.echo(f"runtime              {loaded.runtime}")
     typer.echo(f"probe                off by {deviation:.1e} (allowed {tolerance:g})")
-    typer.echo(f"alone, among others  {_compared(loaded)}")
+    typer.echo(f"alone, among others  {alike}")
     typer.echo("the encoder is the registered one, and computes what it computed then")
     return 0
 
@@ -285,6 +288,7 @@ def _encode(
     from encoder_job.landing import open_landing
     from encoder_job.readers import open_source
     from encoder_job.runner import Runner
+    from encoder_job.verification import checked_encoder
 
     # what is quick to refuse comes first, and nothing is written before all has been checked
     if log_format not in FORMATS:
@@ -298,7 +302,7 @@ def _encode(
     objects = open_source(source, registered.modality)
     total = objects.check()
     target = open_landing(landing)
-    loaded, _, _ = _checked_encoder(registered, project_dir)
+    loaded, _, _ = checked_encoder(registered, project_dir)
     if workers:
         loaded.workers = workers
     with target.alone(), closing(Progress(total, log_format)) as progress:
@@ -328,26 +332,6 @@ def _stopping_at_sigterm(stop: Callable[[], None]) -> Iterator[list[int]]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def _compared(encoder: "Encoder") -> str:
-    """Say whether public contents have the same vectors alone, and beside others in two orders."""
-    import numpy as np
-
-    from encoder_job.probe import encode_probe, public_contents
-
-    contents = public_contents(encoder.modality)
-    alone, forward, backward = (
-        np.stack([result.vector for result in results])
-        for results in (
-            [result for content in contents for result in encode_probe(encoder, [content])],
-            encode_probe(encoder, contents),
-            encode_probe(encoder, contents[::-1])[::-1],
-        )
-    )
-    if alone.tobytes() == forward.tobytes() == backward.tobytes():
-        return "the same bytes"
-    return f"differ by up to {max(np.abs(alone - it).max() for it in (forward, backward)):.1e}"
-
-
 def _chosen(encoder: str | None, modality: str, project_dir: Path) -> EncoderRow:
     registry = Registry(project_dir)
     if encoder:
@@ -361,35 +345,6 @@ def _check_modality(modality: str) -> None:
         raise Refusal(f"--modality {modality}: a modality is one of {', '.join(MODALITIES)}")
 
 
-def _checked_encoder(row: EncoderRow, project_dir: Path) -> tuple[object, float, float]:
-    """Load an encoder; refuse it unless it is the registered one and still computes the same.
-
-    Returns it with its probe's deviation and tolerance.
-    """
-    from encoder_job.encoders import load_encoder
-    from encoder_job.probe import check_probe, probe_path, read_probe
-
-    probe = read_probe(probe_path(project_dir, row.encoder_id), row.encoder_id)
-    loaded = load_encoder(row.loader, row.location, project_dir)
-    _check_fingerprint(row, loaded.fingerprint)
-    if probe.fingerprint != row.encoder_fingerprint:
-        raise Refusal(
-            f"encoder_job/probes/{row.encoder_id}.json: it belongs to fingerprint "
-            f"{probe.fingerprint}, not to the registered one; restore the file"
-        )
-    return loaded, check_probe(loaded, probe, row.encoder_id), probe.tolerance
-
-
-def _check_fingerprint(row: EncoderRow, found: str) -> None:
-    if found != row.encoder_fingerprint:
-        raise Refusal(
-            f"seeds/encoders.csv column encoder_fingerprint: {row.encoder_id} is registered as "
-            f"{row.encoder_fingerprint}, but {row.location} holds {found}: other weights or "
-            "settings are another encoder; restore the folder, or register it under a new id with "
-            f"`encoder-job register NEW_ID --location {row.location}`"
-        )
-
-
 @app.callback()
 def _quiet() -> None:
     # what the libraries log or warn of can quote what they were given
@@ -398,5 +353,11 @@ def _quiet() -> None:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line, in a process that tells nothing but what this project says."""
+    # what compiled libraries write to the error output, a panic or a dump, can quote content
+    told = os.dup(2)
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 2)
+    sys.stderr = os.fdopen(told, "w", buffering=1)
+    threading.excepthook = sys.unraisablehook = lambda *_: None
     app()

@@ -1,9 +1,11 @@
 """What can go wrong, as words and codes that never carry an object's content."""
 
+import json
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 
@@ -60,27 +62,42 @@ def guarded(command: Callable) -> Callable:
 
     @wraps(command)
     def run(*args: object, **options: object) -> None:
+        def tell(event: str, message: str) -> None:
+            if options.get("log") == "json":
+                told = {"at": now(), "event": event, "message": message}
+                typer.echo(json.dumps(told), err=True)
+            else:
+                typer.echo(f"encoder-job: {message}", err=True)
+
         try:
             code = command(*args, **options)
         except Refusal as refusal:
-            typer.echo(f"encoder-job: {refusal}", err=True)
+            tell("refused", str(refusal))
             code = EXIT_REFUSED
         except KeyboardInterrupt:
-            typer.echo("encoder-job: interrupted; the same command continues", err=True)
+            tell("interrupted", "interrupted; the same command continues")
             code = EXIT_INTERRUPTED
         except BrokenPipeError:
             # the reader of our output went away; Python's flush at exit must not complain too
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = EXIT_UNEXPECTED
-        except Exception as error:
+        except (SystemExit, typer.Exit):
+            raise
+        except BaseException as error:
+            # a panic of a library in Rust is no Exception
             frame = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{Path(frame.filename).name}:{frame.lineno}"
-            typer.echo(
-                f"encoder-job: unexpected {type(error).__name__} at {place} (its message is "
-                "withheld, it may quote content); what has landed is whole, run again",
-                err=True,
+            tell(
+                "failed",
+                f"unexpected {type(error).__name__} at {place} (its message is withheld, it may "
+                "quote content); what has landed is whole, run again",
             )
             code = EXIT_UNEXPECTED
         raise typer.Exit(code or 0)
 
     return run
+
+
+def now() -> str:
+    """Return the time as a log has it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

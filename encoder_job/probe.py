@@ -103,13 +103,13 @@ def write_probe(
     path: Path, fingerprint: str, contents: list[str | bytes], vectors: np.ndarray
 ) -> None:
     """Record what the encoder gives for the public contents now."""
-    is_text = isinstance(contents[0], str)
+    kept = {"texts": contents}
+    if isinstance(contents[0], bytes):
+        kept = {"images": [base64.b64encode(content).decode() for content in contents]}
     body = {
         "encoder_fingerprint": fingerprint,
         "tolerance": TOLERANCE * max(1.0, float(np.abs(vectors).max())),
-        "texts" if is_text else "images": contents
-        if is_text
-        else [base64.b64encode(content).decode() for content in contents],
+        **kept,
         # nine digits hold a float32 exactly
         "vectors": [[float(f"{value:.9g}") for value in vector] for vector in vectors],
     }

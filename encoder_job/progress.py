@@ -6,12 +6,11 @@ Whatever the form: places, reasons and numbers, never an id or a content.
 import json
 import sys
 import time
-from datetime import UTC, datetime
 
 import typer
 from tqdm import tqdm
 
-from encoder_job.errors import REASONS
+from encoder_job.errors import REASONS, now
 
 FORMATS = ("text", "json")
 _LINE_SECONDS = 10.0
@@ -85,5 +84,4 @@ class Progress:
             typer.echo(line, err=True)
 
     def _log(self, event: str, **fields: object) -> None:
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        typer.echo(json.dumps({"at": at, "event": event} | fields), err=True)
+        typer.echo(json.dumps({"at": now(), "event": event} | fields), err=True)

@@ -19,13 +19,22 @@ import numpy as np
 from encoder_job import __version__
 from encoder_job.encoders.base import Encoded, Encoder, encode_each
 from encoder_job.erasure import requested_erasures
+from encoder_job.errors import Refusal
 from encoder_job.identity import ContentMac, canonical_hash, event_id
 from encoder_job.landing import Landing
 from encoder_job.readers import Row, Source
 from encoder_job.registry import EncoderRow
 
+_COUNTS = (
+    *("read", "object_events", "embedding_events", "encoding_failures"),
+    *("already", "repeats", "erased", "truncated", "failed"),
+)
 _PAUSE_SECONDS = 0.2  # between two looks at whether a paced run was stopped
 _PART_SIZE = 16_000_000  # characters or bytes
+
+
+class _Stopped(Exception):  # noqa: N818 - no error: somebody asked for it
+    """The run reads no further."""
 
 
 @dataclass
@@ -66,7 +75,9 @@ class Runner:
         self._landing, self._on_fault, self._on_progress = landing, on_fault, on_progress
         self._run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._is_started = self._is_stopped = False
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter(dict.fromkeys(_COUNTS, 0))
+        # rows that a source did not even read, as they were not wanted
+        self._left_out = 0
         # when each version became known: two at one moment have no order
         self._versions: dict[tuple[str, datetime], str] = {}
         self._erased = requested_erasures(landing)
@@ -78,26 +89,39 @@ class Runner:
         self, source: Source, newest_first: bool = False, most_per_second: float = inf
     ) -> Counter[str]:
         """Land what is new of a source. Returns what was counted."""
-        since, taken = time.monotonic(), 0
+        broken: Refusal | None = None
         with ThreadPoolExecutor(1) as encoding:
             batch = _Batch()
             begun: tuple[_Batch, Future] | None = None
-            for row in source.rows(self._is_wanted, newest_first):
-                self.counts["read"] += 1
-                self._take(row, batch)
-                if batch.is_full(self._landing.part_objects):
-                    taken += len(batch.rows)
-                    self._finish(begun)
-                    self._wait(since + taken / most_per_second)
-                    begun, batch = self._begin(batch, encoding), _Batch()
-                self._on_progress(self.counts["read"])
-                if self._is_stopped:
-                    break
+            due = time.monotonic()
+            try:
+                for row in source.rows(self._is_wanted, newest_first):
+                    self.counts["read"] += 1
+                    self._take(row, batch)
+                    if batch.is_full(self._landing.part_objects):
+                        self._finish(begun)
+                        self._wait(due)
+                        due = max(due, time.monotonic()) + len(batch.rows) / most_per_second
+                        begun, batch = self._begin(batch, encoding), _Batch()
+                    self._tell()
+            except _Stopped:
+                pass
+            except Refusal as refusal:
+                # of a source that broke on the way: what had been taken lands
+                broken = refusal
             self._finish(begun)
             self._finish(self._begin(batch, encoding))
+        if broken:
+            raise broken
         if self._is_started:
-            self._land_phase("finished")
+            self._land_phase("stopped" if self._is_stopped else "finished")
         return self.counts
+
+    def _tell(self) -> None:
+        """Tell how far the run is, and end its reading if it was stopped."""
+        self._on_progress(self.counts["read"] + self._left_out)
+        if self._is_stopped:
+            raise _Stopped
 
     def _wait(self, until: float) -> None:
         while not self._is_stopped and (left := until - time.monotonic()) > 0:
@@ -107,7 +131,7 @@ class Runner:
         """Read no further: what has been read lands, and the run ends."""
         self._is_stopped = True
 
-    def _is_wanted(self, object_id: str, object_version: str, customer_id: str) -> bool:
+    def _is_wanted(self, object_id: str, object_version: str, customer_id: str | None) -> bool:
         """Tell a source that can leave rows out whether a row is to be read."""
         if self._erased.covers(object_id, customer_id):
             self.counts["erased"] += 1
@@ -115,6 +139,8 @@ class Runner:
             self.counts["already"] += 1
         else:
             return True
+        self._left_out += 1
+        self._tell()
         return False
 
     def _take(self, row: Row, batch: _Batch) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 Inputs = dict[str, np.ndarray]
 PRECISION = "float32"
 _MOST_WORKERS = 8
-_GROUP = 32
+# inputs that share a forward pass, and contents that are held prepared
+_GROUP, _CHUNK = 32, 256
 
 
 class ContentFault(Exception):  # noqa: N818 - a fault of the data, not of the program
@@ -56,6 +57,8 @@ class Encoder(Protocol):
     runtime: str
     # contents that are encoded side by side
     workers: int
+    # whether company changes no byte of a vector
+    is_exact: bool
 
     def encode(self, contents: Sequence[str | bytes]) -> list[Encoded | str]:
         """Return a vector, or a reason code, for each content, in order."""
@@ -76,7 +79,7 @@ class NetworkEncoder:
         network: Network,
     ) -> None:
         self.modality, self.fingerprint, self.runtime = modality, fingerprint, network.runtime
-        self.network = network
+        self.network, self.is_exact = network, network.is_cpu
         self.workers = min(joblib.cpu_count(), _MOST_WORKERS)
         self._prepare = prepare
 
@@ -85,7 +88,17 @@ class NetworkEncoder:
         with ThreadPoolExecutor(self.workers) as pool:
             if self.network.is_cpu:
                 return list(pool.map(self._alone, contents))
-            prepared = list(pool.map(self._prepared, contents))
+            chunks = range(0, len(contents), _CHUNK)
+            return [
+                result
+                for start in chunks
+                for result in self._together(contents[start : start + _CHUNK], pool)
+            ]
+
+    def _together(
+        self, contents: Sequence[str | bytes], pool: ThreadPoolExecutor
+    ) -> list[Encoded | str]:
+        prepared = list(pool.map(self._prepared, contents))
         results: list[Encoded | str] = [it if isinstance(it, str) else "" for it in prepared]
         for positions in _alike(prepared):
             together = [prepared[position] for position in positions]
@@ -115,7 +128,10 @@ def encode_each(encoder: Encoder, contents: Sequence[str | bytes]) -> list[Encod
     """
     try:
         return encoder.encode(contents)
-    except Exception:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:
+        # a panic of a library in Rust is no Exception
         if len(contents) == 1:
             return ["encoder_error"]
     half = len(contents) // 2

@@ -75,9 +75,14 @@ def of_image_model(module: Any, preprocessing: dict) -> str:
     )
 
 
-def of_onnx_folder(files: dict[str, bytes]) -> str:
-    """Hash what an ONNX encoder is made of: each file by its name and bytes."""
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+def of_onnx_folder(folder: Path) -> str:
+    """Hash every file in a folder: weights may lie in any of them."""
+    digests = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digests[path.relative_to(folder).as_posix()] = digest
     return canonical_hash({"files": digests, "precision": PRECISION, "protection": "none"})
 
 

@@ -62,7 +62,11 @@ def _torchvision_model(path: Path) -> tuple[Any, Preprocessing, list[ModuleType]
     # what stands last is the classifier
     last = list(module._modules)[-1]
     setattr(module, last, torch.nn.Flatten())
-    shown = models.get_model_weights(name).DEFAULT.transforms()
+    # two trainings of one architecture may look at their images in two ways
+    trained = [w for w in models.get_model_weights(name) if w.url.endswith(path.name)]
+    if not trained:
+        raise ValueError(f"torchvision's zoo has no {path.name}, so nobody says how to look")
+    shown = trained[0].transforms()
     preprocessing = Preprocessing(
         resize=shown.resize_size[0],
         crop=shown.crop_size[0],

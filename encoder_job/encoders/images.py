@@ -6,7 +6,9 @@ first frame counts. What is cut short, broken or larger than `MOST_PIXELS` is a 
 """
 
 import io
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
+from threading import Lock
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -14,8 +16,10 @@ from PIL import Image, ImageOps
 from encoder_job.encoders.base import ContentFault, Prepared
 
 FORMATS = ("JPEG", "PNG", "WEBP")
-# about 400 MB while it is decoded; a few kilobytes of a file can claim billions
+# a few kilobytes of a file can claim billions
 MOST_PIXELS = 100_000_000
+# up to 1 GB while it is decoded, so these wait for each other; of smaller ones every worker has one
+_LARGE_PIXELS, _ONE_LARGE = 16_000_000, Lock()
 _WAYS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _GROUND = (255, 255, 255, 255)
 
@@ -69,8 +73,10 @@ def decoded(content: bytes) -> Image.Image:
             # of the header alone: nothing has been decoded yet
             if image.width * image.height > MOST_PIXELS:
                 raise ContentFault("image_too_large")
-            image.load()
-            return _rgb(_upright(image))
+            is_large = image.width * image.height > _LARGE_PIXELS
+            with _ONE_LARGE if is_large else nullcontext():
+                image.load()
+                return _rgb(_upright(image))
     except ContentFault:
         raise
     except Image.DecompressionBombError:
@@ -81,18 +87,17 @@ def decoded(content: bytes) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:
-        # a broken EXIF block says nothing of the picture itself
-        return image
+    # a broken EXIF block says nothing of the picture itself
+    with suppress(Exception):
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         # 16 bits of grey
-        values = np.asarray(image).astype(np.int64)
-        image = Image.fromarray((np.clip(values, 0, 65_535) // 257).astype(np.uint8))
+        values = np.clip(np.asarray(image), 0, 65_535).astype(np.uint16)
+        image = Image.fromarray((values // 257).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, _GROUND), image).convert("RGB")

@@ -42,6 +42,9 @@ class TorchNetwork:
         if self.is_cpu:
             # within one content more threads change the bytes; beside each other contents do not
             torch.set_num_threads(1)
+        if device == "cuda":
+            # full precision, as the fingerprint says: by default convolutions have ten bits of it
+            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         self.runtime = f"{versions}; {_described(device)}"
 
     def __call__(self, inputs: Inputs) -> np.ndarray:

@@ -33,25 +33,17 @@ def load(location: str, project_dir: Path) -> NetworkEncoder:
     """Load a model and its description; refuse what does not fit together."""
     folder = path_of(location, project_dir)
     try:
-        names = ["encoder.json", "model.onnx"]
-        described = json.loads((folder / names[0]).read_text(encoding="utf-8"))
+        described = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
         modality = described["modality"]
-        if modality == "text":
-            names.append("tokenizer.json")
-        # what a file says counts, not how it is laid out: but a byte more is another encoder
-        files = {name: (folder / name).read_bytes() for name in names}
-        # weights may lie beside a graph that is larger than a protocol buffer can be
         network = OnnxNetwork(str(folder / "model.onnx"), output=described.get("output"))
-        files |= {path.name: path.read_bytes() for path in sorted(folder.glob("*.onnx[._]data"))}
-        prepare = _PREPARATIONS[modality](described, files, network)
+        prepare = _PREPARATIONS[modality](described, folder, network)
+        fingerprint = of_onnx_folder(folder)
     except Exception as error:
         raise unloadable(location, "ONNX model with its encoder.json", error) from None
-    return NetworkEncoder(modality, of_onnx_folder(files), prepare, network)
+    return NetworkEncoder(modality, fingerprint, prepare, network)
 
 
-def _image_preparation(
-    described: dict, _files: dict[str, bytes], network: OnnxNetwork
-) -> Preprocessing:
+def _image_preparation(described: dict, _folder: Path, network: OnnxNetwork) -> Preprocessing:
     values = dict(described["preprocessing"])
     colours = {name: tuple(float(value) for value in values.pop(name)) for name in ("mean", "std")}
     return Preprocessing(**values, **colours, input_name=_only_input(described, network))
@@ -69,14 +61,14 @@ def _only_input(described: dict, network: OnnxNetwork) -> str:
 class _TextPreparation:
     """Tokens by the tokenizers library, cut to the length that the description names."""
 
-    def __init__(self, described: dict, files: dict[str, bytes], network: OnnxNetwork) -> None:
+    def __init__(self, described: dict, folder: Path, network: OnnxNetwork) -> None:
         from tokenizers import Tokenizer
 
         unknown = set(network.names) - set(_TEXT_INPUTS)
         if unknown:
             raise ValueError(f"the input {min(unknown)} of the model is none of a text")
         self._names, self._limit = network.names, int(described["max_tokens"])
-        self._tokenizer = Tokenizer.from_str(files["tokenizer.json"].decode())
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self._limit)
 

@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
+from uuid import UUID
 
 import fsspec
 
@@ -23,6 +24,10 @@ DEFAULT_VERSION = "1"
 MOST_BYTES = 100_000_000
 # contents that are fetched side by side, and rows that are held ready
 _FETCHERS, _AHEAD = 8, 32
+
+
+# filesystems of fsspec that keep a copy of what they read
+_KEEPING = ("simplecache", "filecache", "blockcache")
 
 
 @dataclass
@@ -59,7 +64,7 @@ class Source(Protocol):
         """Refuse what is wrong with the whole source, before anything lands. Returns the rows."""
 
     def rows(
-        self, is_wanted: Callable[[str, str, str], bool], newest_first: bool = False
+        self, is_wanted: Callable[[str, str, str | None], bool], newest_first: bool = False
     ) -> Iterator[Row]:
         """Yield rows, the bad ones with their fault.
 
@@ -147,12 +152,19 @@ class RowParser:
     def _fetch(self, uri: str) -> bytes:
         try:
             if "://" in uri or self._fetch_beside is None:
-                return read_some(*fsspec.core.url_to_fs(uri))
+                return read_some(*filesystem_of(uri))
             return self._fetch_beside(uri)
         except FileNotFoundError:
             raise Fault("content_missing") from None
         except Exception:
             raise Fault("content_unreadable") from None
+
+
+def filesystem_of(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """Open a URL or a path. Raise ValueError where contents would be kept on this machine."""
+    if any(link.partition("://")[0] in _KEEPING for link in url.split("::")):
+        raise ValueError("contents are not to be kept on this machine")
+    return fsspec.core.url_to_fs(url)
 
 
 def read_some(fs: fsspec.AbstractFileSystem, path: str) -> bytes:
@@ -173,9 +185,9 @@ def _decoded(value: object, otherwise: str) -> str:
 
 
 def text_of(values: dict, column: str) -> str | None:
-    """Return a text, or a whole number as one; None where there is no value."""
+    """Return a text, or a whole number or a UUID as one; None where there is no value."""
     value = values.get(column)
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, (int, UUID)) and not isinstance(value, bool):
         value = str(value)
     return None if value is None else _decoded(value, f"invalid_{column}").strip() or None
 
@@ -192,13 +204,16 @@ def time_of(values: dict, column: str) -> datetime | None:
     value = values.get(column)
     if value is None:
         return None
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
     try:
-        text = _decoded(value, f"invalid_{column}").strip()
-        if not text:
-            return None
-        time = datetime.fromisoformat(text)
+        if isinstance(value, datetime):
+            time = value
+        else:
+            text = _decoded(value, f"invalid_{column}").strip()
+            if not text:
+                return None
+            time = datetime.fromisoformat(text)
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         raise Fault(f"invalid_{column}") from None

@@ -19,12 +19,15 @@ from encoder_job.readers.base import (
     Record,
     Row,
     RowParser,
+    filesystem_of,
     read_some,
     require,
     time_of,
 )
 
 _WINDOW_ROWS = 20_000
+# rows of a Parquet file, with their contents, that are held at once
+_BATCH_ROWS = 32
 FORMATS = (".parquet", ".csv", ".jsonl", ".ndjson")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # a longer field is refused by the csv module; a text may well be longer than its default
@@ -38,7 +41,7 @@ class Manifest:
         self.source = source
         self._modality = modality
         try:
-            self._fs, self._path = fsspec.core.url_to_fs(source)
+            self._fs, self._path = filesystem_of(source)
             is_folder = self._fs.isdir(self._path)
             files = self._fs.find(self._path) if is_folder else [self._path]
             is_there = is_folder or self._fs.exists(self._path)
@@ -61,7 +64,7 @@ class Manifest:
         return sum(self._file(path).check() for path in self._files)
 
     def rows(
-        self, _is_wanted: Callable[[str, str, str], bool], newest_first: bool = False
+        self, _is_wanted: Callable[[str, str, str | None], bool], newest_first: bool = False
     ) -> Iterator[Row]:
         """Yield every row of every file: what has landed is compared with it.
 
@@ -80,7 +83,11 @@ class Manifest:
     def _windows(self) -> Iterator[tuple[float, float]]:
         """Yield ranges of creation, newest first, that hold about `_WINDOW_ROWS` rows each."""
         moments = sorted(
-            (_created(values) for path in self._files for values in self._file(path).records()),
+            (
+                _created(values)
+                for path in self._files
+                for values in self._file(path).records(("object_created_at",))
+            ),
             reverse=True,
         )
         upper = inf
@@ -114,8 +121,11 @@ class _File:
         """Refuse a file that is wrong as a whole. Returns its rows."""
         raise NotImplementedError
 
-    def records(self) -> Iterator[dict | Fault]:
-        """Yield each row's raw values: bytes, texts, numbers or times, undecoded."""
+    def records(self, columns: tuple[str, ...] = COLUMNS) -> Iterator[dict | Fault]:
+        """Yield each row's raw values: bytes, texts, numbers or times, undecoded.
+
+        Columns beyond the given ones may be among them, where reading them costs nothing.
+        """
         raise NotImplementedError
 
     def _open(self) -> BinaryIO:
@@ -138,7 +148,7 @@ class _Csv(_File):
             self._require(next(lines, None) or [])
             return sum(1 for _ in lines)
 
-    def records(self) -> Iterator[dict | Fault]:
+    def records(self, _columns: tuple[str, ...] = COLUMNS) -> Iterator[dict | Fault]:
         with self._open() as file:
             lines = self._lines(file)
             header = next(lines)
@@ -190,7 +200,7 @@ class _Json(_File):
             count += 1
         return count
 
-    def records(self) -> Iterator[dict | Fault]:
+    def records(self, _columns: tuple[str, ...] = COLUMNS) -> Iterator[dict | Fault]:
         with self._open() as file:
             for line in file:
                 if not line.strip():
@@ -212,19 +222,19 @@ class _Parquet(_File):
                 self._check_type(field)
             return part.metadata.num_rows
 
-    def records(self) -> Iterator[dict | Fault]:
+    def records(self, columns: tuple[str, ...] = COLUMNS) -> Iterator[dict | Fault]:
         with self._open() as file:
             part = self._parquet(file)
-            columns = [name for name in COLUMNS if name in part.schema_arrow.names]
+            names = [name for name in columns if name in part.schema_arrow.names]
             try:
-                for batch in part.iter_batches(batch_size=256, columns=columns):
-                    values = [_plain(batch.column(name)) for name in columns]
+                for batch in part.iter_batches(batch_size=_BATCH_ROWS, columns=names):
+                    values = [_plain(batch.column(name)) for name in names]
                     for cells in zip(*values, strict=True):
-                        yield dict(zip(columns, cells, strict=True))
+                        yield dict(zip(names, cells, strict=True))
             except (pa.ArrowException, OSError) as error:
                 raise self._refusal(
-                    f"is damaged ({type(error).__name__}); what stood before the damage has "
-                    "landed; replace the file and run again"
+                    f"is damaged ({type(error).__name__}); what has landed is whole; "
+                    "replace the file and run again"
                 ) from None
 
     def _parquet(self, file: BinaryIO) -> pq.ParquetFile:

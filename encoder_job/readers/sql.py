@@ -28,7 +28,7 @@ from encoder_job.readers.base import (
 URL_VARIABLE = "EMBEDDING_STORE_SOURCE_URL"
 _KEYS = ("object_id", "object_version", "customer_id")
 # rows of a round trip: keys are small, contents are not
-_KEY_ROWS, _CONTENT_ROWS = 10_000, 200
+_KEY_ROWS, _CONTENT_ROWS, _STREAMED_ROWS = 10_000, 200, 20
 
 
 class SqlSource:
@@ -69,7 +69,7 @@ class SqlSource:
             return connection.execute(self._select("count(*)")).scalar_one()
 
     def rows(
-        self, is_wanted: Callable[[str, str, str], bool], newest_first: bool = False
+        self, is_wanted: Callable[[str, str, str | None], bool], newest_first: bool = False
     ) -> Iterator[Row]:
         """Yield the rows that are wanted, and those whose keys are none with their fault."""
         order = "order by object_created_at desc" if newest_first else ""
@@ -81,7 +81,7 @@ class SqlSource:
             yield from self._contents(dict(key for key in chunk if not isinstance(key, Record)))
 
     def _wanted(
-        self, is_wanted: Callable[[str, str, str], bool], order: str
+        self, is_wanted: Callable[[str, str, str | None], bool], order: str
     ) -> Iterator[Record | tuple[tuple[str, str], tuple[object, str]]]:
         """Stream the keys: of wanted rows id and version, with the raw id and the place."""
         columns = [name for name in _KEYS if name in self._columns]
@@ -93,7 +93,7 @@ class SqlSource:
                 key = _key(values)
                 if key is None:
                     yield Record(place, dict(values))
-                elif is_wanted(*key, str(values["customer_id"])):
+                elif is_wanted(*key, _customer(values)):
                     yield key, (values["object_id"], place)
 
     def _contents(self, wanted: dict[tuple[str, str], tuple[object, str]]) -> Iterator[Record]:
@@ -104,7 +104,8 @@ class SqlSource:
         statement = self._select(", ".join(self._columns), "where object_id in :ids")
         raw_ids = {raw for raw, _ in wanted.values()}
         with self._connected() as connection:
-            for values in connection.execute(
+            streamed = connection.execution_options(yield_per=_STREAMED_ROWS)
+            for values in streamed.execute(
                 statement.bindparams(ids), {"ids": list(raw_ids)}
             ).mappings():
                 key = _key(values)
@@ -112,7 +113,7 @@ class SqlSource:
                     yield Record(wanted[key][1], dict(values))
 
     def _select(self, columns: str, rest: str = "") -> sqlalchemy.TextClause:
-        return sqlalchemy.text(f"select {columns} from ({self._query}) as source {rest}")  # noqa: S608
+        return sqlalchemy.text(f"select {columns} from (\n{self._query}\n) source {rest}")  # noqa: S608
 
     @contextmanager
     def _connected(self) -> Iterator[sqlalchemy.Connection]:
@@ -124,9 +125,16 @@ class SqlSource:
             name = type(getattr(error, "orig", None) or error).__name__
             raise Refusal(
                 f"source {self.source}: the database refuses ({name}); check the query, the "
-                f"account and {URL_VARIABLE}, and run the same command again: what was read has "
-                "landed"
+                f"account and {URL_VARIABLE}, and run the same command again: what has landed is "
+                "whole"
             ) from None
+
+
+def _customer(values: dict) -> str | None:
+    try:
+        return text_of(values, "customer_id")
+    except Fault:
+        return None
 
 
 def _key(values: dict) -> tuple[str, str] | None:

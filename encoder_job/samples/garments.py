@@ -9,6 +9,7 @@ import hashlib
 import io
 import subprocess
 import tarfile
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from encoder_job.errors import Refusal
+from encoder_job.folder_landing import replace_file
 from encoder_job.landing import Landing
 from encoder_job.samples.synthetic import (
     Sample,
@@ -101,31 +103,38 @@ def _png(pixels: np.ndarray) -> bytes:
 
 
 def _files(cache: Path) -> list[bytes]:
-    """Return the pinned files: as they are installed, or from the package, which apt fetches."""
-    if not all((_INSTALLED / name).is_file() for name in _PINS):
-        return _from_package(cache)
-    return [_checked(name, (_INSTALLED / name).read_bytes()) for name in _PINS]
+    """Return the pinned files: as installed, as kept, or from the package, which apt fetches."""
+    for folder in (_INSTALLED, cache):
+        if all((folder / name).is_file() for name in _PINS):
+            return [_checked(name, (folder / name).read_bytes()) for name in _PINS]
+    found = [_checked(name, content) for name, content in _fetched().items()]
+    for name, content in zip(_PINS, found, strict=True):
+        replace_file(cache / name, content)
+    return found
 
 
-def _from_package(cache: Path) -> list[bytes]:
-    cache.mkdir(parents=True, exist_ok=True)
+def _fetched() -> dict[str, bytes]:
     try:
-        if not any(cache.glob(f"{_PACKAGE}_*.deb")):
-            _told_by(["apt-get", "--quiet", "download", _PACKAGE], cache)
-        package = min(cache.glob(f"{_PACKAGE}_*.deb"))
-        files = _told_by(["dpkg-deb", "--fsys-tarfile", package.name], cache)
+        with tempfile.TemporaryDirectory() as folder:
+            _told_by(["apt-get", "--quiet", "download", _PACKAGE], folder)
+            (package,) = Path(folder).glob("*.deb")
+            files = _told_by(["dpkg-deb", "--fsys-tarfile", package.name], folder)
         with tarfile.open(fileobj=io.BytesIO(files)) as tar:
-            return [
-                _checked(name, tar.extractfile(f".{_INSTALLED}/{name}").read()) for name in _PINS
-            ]
-    except (OSError, subprocess.CalledProcessError, ValueError, KeyError) as error:
+            return {name: tar.extractfile(f".{_INSTALLED}/{name}").read() for name in _PINS}
+    except (
+        OSError,
+        subprocess.CalledProcessError,
+        ValueError,
+        KeyError,
+        tarfile.TarError,
+    ) as error:
         raise Refusal(
             f"sample: Debian's package {_PACKAGE} is not installed, and apt-get could not fetch it "
             f"({type(error).__name__}); install it, or do without images"
         ) from None
 
 
-def _told_by(command: list[str], folder: Path) -> bytes:
+def _told_by(command: list[str], folder: str) -> bytes:
     return subprocess.run(command, cwd=folder, capture_output=True, check=True).stdout  # noqa: S603
 
 

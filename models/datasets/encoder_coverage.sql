@@ -22,6 +22,14 @@ events as (
     select * from {{ ref('stg_embedding_events') }}
 ),
 
+failures as (
+    select distinct
+        object_id,
+        object_version,
+        encoder_id
+    from {{ ref('stg_encoding_failures') }}
+),
+
 counted as (
     select
         encoders.encoder_id,
@@ -30,7 +38,10 @@ counted as (
         encoders.state,
         count(objects.object_id) as object_count,
         count(events.event_id) as vector_count,
-        max(case when events.event_id is null then objects.object_created_at end) as newest_missing_created_at
+        count(case when events.event_id is null then failures.object_id end) as failed_count,
+        max(
+            case when events.event_id is null and failures.object_id is null then objects.object_created_at end
+        ) as newest_missing_created_at
     from encoders
     left join objects
         on encoders.modality = objects.modality
@@ -39,6 +50,11 @@ counted as (
             objects.object_id = events.object_id
             and objects.object_version = events.object_version
             and encoders.encoder_fingerprint = events.encoder_fingerprint
+    left join failures
+        on
+            objects.object_id = failures.object_id
+            and objects.object_version = failures.object_version
+            and encoders.encoder_id = failures.encoder_id
     group by encoders.encoder_id, encoders.encoder_fingerprint, encoders.modality, encoders.state
 ),
 
@@ -50,6 +66,7 @@ shares as (
         state,
         object_count,
         vector_count,
+        failed_count,
         case when object_count > 0 then vector_count / object_count end as coverage,
         newest_missing_created_at
     from counted

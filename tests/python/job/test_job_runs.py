@@ -283,7 +283,11 @@ def test_a_log_store_is_told_in_json(job, tmp_path, monkeypatch):
     assert [line["done"] for line in told if line["event"] == "progress"] == [1, 2, 3]
     last = told[-1]
     assert (last["event"], last["encoder_id"]) == ("finished", "tiny")
-    assert (last["read"], last["embedding_events"], last["failed"]) == (3, 2, 1)
+    assert (last["read"], last["embedding_events"], last["failed"], last["erased"]) == (3, 2, 1, 0)
+    done = job.run(tmp_path / "missing.csv", "--log", "json")
+    refused = json.loads(done.stderr)
+    assert refused["event"] == "refused"
+    assert "there is no such file" in refused["message"]
     done = job.run(source, "--log", "xml")
     assert done.exit_code == 2
     assert "a log is one of text, json" in done.stderr

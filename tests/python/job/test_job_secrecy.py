@@ -7,25 +7,13 @@ import sys
 import warnings
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
-from job_harness import manifest, record
+from job_harness import manifest, record, said
 
 from encoder_job import encoders
 from encoder_job.errors import REASONS
 
 MARKER = "zebra-quartz-8151"
-
-
-def _texts_of(folder: Path) -> str:
-    """All that the files of a folder say, Parquet unpacked."""
-    said = []
-    for path in folder.rglob("*"):
-        if path.is_file():
-            said.append(f"{path} {path.read_bytes().decode('latin-1')}")
-            if path.suffix == ".parquet":
-                said.append(str(pq.ParquetFile(path).read().to_pylist()))
-    return "\n".join(said)
 
 
 def _marked_source(folder: Path) -> Path:
@@ -90,8 +78,8 @@ def test_the_marker_is_found_nowhere_outside_the_source(
     assert {"malformed_row", "invalid_utf8", "invalid_object_created_at"} <= reasons
     assert ("encoder_error" in reasons) == is_telltale
     assert reasons <= set(REASONS)
-    assert MARKER not in _texts_of(job.folder)
-    assert MARKER in _texts_of(source)
+    assert MARKER not in said(job.folder)
+    assert MARKER in said(source)
 
 
 def test_an_unexpected_error_shows_its_type_only(job, tmp_path, monkeypatch):
@@ -138,4 +126,4 @@ def test_a_whole_process_says_nothing_either(job, tmp_path):
     assert done.returncode == 3, done.stderr
     assert MARKER not in done.stdout + done.stderr
     assert "encoder_error" in done.stderr
-    assert MARKER not in _texts_of(job.folder)
+    assert MARKER not in said(job.folder)

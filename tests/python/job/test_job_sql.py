@@ -1,13 +1,16 @@
 """Objects of a database: read once, many at a time, and never without need."""
 
 import sqlite3
+import uuid
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 import sqlalchemy
 from job_harness import KEY, record
 
-from encoder_job.readers import sql
+from encoder_job.errors import Refusal
+from encoder_job.readers import base, sql
 
 MARKER = "zebra-quartz-8151"
 _COLUMNS = ("object_id", "customer_id", "source_reference", "object_created_at", "content")
@@ -119,8 +122,6 @@ def test_bad_rows_fail_alone(job, tmp_path, database):
 
 
 def test_erased_objects_are_not_read(job, tmp_path, database):
-    from datetime import UTC, datetime
-
     from encoder_job.folder_landing import FolderLanding
 
     insert(database, [record(n) for n in range(14)])
@@ -174,11 +175,55 @@ def test_a_query_that_is_no_file_is_refused(job):
     assert "the query cannot be read (FileNotFoundError)" in done.stderr
 
 
-def test_a_backfill_asks_for_the_newest_first(job, tmp_path, database, statements):
-    insert(database, [record(n, object_created_at=f"2026-07-{n:02d}T10:00:00") for n in (3, 9, 5)])
-    done = job(
-        *("backfill", "--encoder", "tiny", "--source", f"sql:{tmp_path / 'objects.sql'}"),
-    )
+def test_a_backfill_lands_the_newest_first(job, tmp_path, database, monkeypatch):
+    monkeypatch.setattr(sql, "_CONTENT_ROWS", 2)
+    monkeypatch.setattr("encoder_job.folder_landing.FolderLanding.part_objects", 2)
+    days = (3, 9, 5, 1, 8, 2)
+    insert(database, [record(n, object_created_at=f"2026-07-{n:02d}T10:00:00") for n in days])
+    source = f"sql:{tmp_path / 'objects.sql'}"
+    done = job("backfill", "--encoder", "tiny", "--source", source)
     assert done.exit_code == 0, done.output
-    assert any("order by object_created_at desc" in asked for asked in statements)
-    assert len(job.rows("embedding_events")) == 3
+    landed = sorted(job.rows("embedding_events"), key=lambda row: row["landed_at"])
+    found = [int(row["object_id"].removeprefix("object-")) for row in landed]
+    assert [set(found[start : start + 2]) for start in (0, 2, 4)] == [{9, 8}, {5, 3}, {2, 1}]
+
+
+def test_a_database_that_breaks_on_the_way_keeps_what_was_taken(
+    job, tmp_path, database, monkeypatch
+):
+    insert(database, [record(n) for n in range(100)])
+    contents, calls = sql.SqlSource._contents, []
+
+    def breaking(self, wanted):
+        calls.append(wanted)
+        if len(calls) == 7:
+            raise Refusal("source sql: the database refuses")
+        yield from contents(self, wanted)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(sql, "_CONTENT_ROWS", 10)
+        broken.setattr(sql.SqlSource, "_contents", breaking)
+        assert run(job, tmp_path).exit_code == 2
+    landed = len(job.rows("embedding_events"))
+    # what was fetched ahead is fetched again
+    assert 20 <= landed <= 60
+    assert f"{landed} were there already" in run(job, tmp_path).stdout
+    assert len({row["event_id"] for row in job.rows("embedding_events")}) == 100
+
+
+def test_ids_and_times_of_database_types_are_understood():
+    values = {"id": uuid.UUID(int=5), "day": date(2026, 7, 2)}
+    assert base.text_of(values, "id") == "00000000-0000-0000-0000-000000000005"
+    assert base.time_of(values, "day") == datetime(2026, 7, 2, tzinfo=UTC)
+    # an end of all times, in a session west of Greenwich
+    west = timezone(timedelta(hours=-5))
+    last = {"moment": datetime(9999, 12, 31, 23, 59, 59, tzinfo=west)}
+    with pytest.raises(base.Fault, match="invalid_moment"):
+        base.time_of(last, "moment")
+
+
+def test_a_query_may_end_in_a_comment(job, tmp_path, database):
+    insert(database, [record(1)])
+    path = tmp_path / "objects.sql"
+    path.write_text(path.read_text().rstrip().rstrip(";") + " -- the newest last")
+    assert run(job, tmp_path).exit_code == 0

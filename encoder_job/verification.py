@@ -1,0 +1,67 @@
+"""Whether an encoder is the registered one, and computes what it did, alone and in company."""
+
+from pathlib import Path
+
+import numpy as np
+
+from encoder_job.encoders import Encoder, load_encoder
+from encoder_job.errors import Refusal
+from encoder_job.probe import (
+    check_probe,
+    encode_probe,
+    probe_path,
+    public_contents,
+    read_probe,
+)
+from encoder_job.registry import EncoderRow
+
+
+def checked_encoder(row: EncoderRow, project_dir: Path) -> tuple[Encoder, float, float]:
+    """Load an encoder; refuse it unless it is the registered one and still computes the same.
+
+    Returns it with its probe's deviation and tolerance.
+    """
+    probe = read_probe(probe_path(project_dir, row.encoder_id), row.encoder_id)
+    loaded = load_encoder(row.loader, row.location, project_dir)
+    _check_fingerprint(row, loaded.fingerprint)
+    if probe.fingerprint != row.encoder_fingerprint:
+        raise Refusal(
+            f"encoder_job/probes/{row.encoder_id}.json: it belongs to fingerprint "
+            f"{probe.fingerprint}, not to the registered one; restore the file"
+        )
+    return loaded, check_probe(loaded, probe, row.encoder_id), probe.tolerance
+
+
+def _check_fingerprint(row: EncoderRow, found: str) -> None:
+    if found != row.encoder_fingerprint:
+        raise Refusal(
+            f"seeds/encoders.csv column encoder_fingerprint: {row.encoder_id} is registered as "
+            f"{row.encoder_fingerprint}, but {row.location} holds {found}: other weights or "
+            "settings are another encoder; restore the folder, or register it under a new id with "
+            f"`encoder-job register NEW_ID --location {row.location}`"
+        )
+
+
+def compared(encoder: Encoder) -> str:
+    """Compare the vectors of public contents alone, and beside others in two orders.
+
+    Refuse an encoder that should give the same bytes and does not.
+    """
+    contents = public_contents(encoder.modality)
+    alone, forward, backward = (
+        np.stack([result.vector for result in results])
+        for results in (
+            [result for content in contents for result in encode_probe(encoder, [content])],
+            encode_probe(encoder, contents),
+            encode_probe(encoder, contents[::-1])[::-1],
+        )
+    )
+    if alone.tobytes() == forward.tobytes() == backward.tobytes():
+        return "the same bytes"
+    far = max(float(np.abs(alone - vectors).max()) for vectors in (forward, backward))
+    if encoder.is_exact:
+        raise Refusal(
+            f"{encoder.runtime}: a vector changes by up to {far:.1e} with what is encoded beside "
+            "it, so that one person's would depend on others; do not use this encoder here"
+        )
+    return f"within {far:.1e}"
