@@ -12,7 +12,7 @@ from encoder_job.encoders import load_encoder
 from encoder_job.registry import Registry
 
 # 2000 texts and 500 images take some minutes: EMBEDDING_STORE_TEST_CONTENTS=2000
-_TEXTS = int(os.environ.get("EMBEDDING_STORE_TEST_CONTENTS", "80"))
+_TEXTS = int(os.environ.get("EMBEDDING_STORE_TEST_CONTENTS", "40"))
 _REPOSITORY = Path(__file__).parents[3]
 
 

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from job_harness import Job, record, said, without_content
 from PIL import Image, PngImagePlugin
 from test_job_images import picture
 
 _EXIF_TEXTS = (0x010E, 0x013B, 0x8298)  # description, artist, copyright
-# the real command line, where whatever prepares a marked content fails and tells it
+# the real command line, where what prepares a marked content fails every other time, and tells it
 _TELLTALE = """
 import logging, os, warnings
 from encoder_job import cli
@@ -28,17 +27,18 @@ class Panic(BaseException):
 
 def telling(real):
     def prepare(self, content):
-        if b"zebra" not in (content if isinstance(content, bytes) else content.encode()):
+        marked = content if isinstance(content, bytes) else content.encode()
+        # every other one is spared, so that the ordinary way is watched too
+        if b"zebra" not in marked or sum(marked) % 2:
             return real(self, content)
         logging.getLogger("library").error("encoding %r", content)
         warnings.warn(f"odd: {content!r}")
         os.write(2, repr(content).encode())
-        raise (ValueError if len(content) % 2 else Panic)(repr(content))
+        raise (ValueError if sum(marked) % 4 else Panic)(repr(content))
     return prepare
 
-if IS_TELLTALE:
-    for kind in (sentence_transformer.Tokens, images.Preprocessing):
-        kind.__call__ = telling(kind.__call__)
+for kind in (sentence_transformer.Tokens, images.Preprocessing):
+    kind.__call__ = telling(kind.__call__)
 cli.main()
 """
 
@@ -125,8 +125,7 @@ def _plant_rows(folder: Path, markers: Markers) -> Path:
     return folder / "objects.sql"
 
 
-@pytest.mark.parametrize("is_telltale", [False, True])
-def test_no_marker_is_found_outside_its_source(job: Job, tmp_path, is_telltale):
+def test_no_marker_is_found_outside_its_source(job: Job, tmp_path):
     job.register_images()
     markers, sources, elsewhere = Markers(), tmp_path / "sources", tmp_path / "elsewhere"
     sources.mkdir()
@@ -148,9 +147,9 @@ def test_no_marker_is_found_outside_its_source(job: Job, tmp_path, is_telltale):
     }
     told = ""
     for source, modality in runs:
-        command = [sys.executable, "-c", _TELLTALE.replace("IS_TELLTALE", str(is_telltale)), "run"]
+        command = [sys.executable, "-c", _TELLTALE, "run"]
         command += ["--source", source, "--modality", modality]
-        command += ["--log", "json" if is_telltale else "text"]
+        command += ["--log", "json" if modality == "image" else "text"]
         command += ["--landing", str(job.landing), "--project-dir", str(job.folder)]
         done = subprocess.run(
             command, capture_output=True, env=environment, cwd=elsewhere, check=False
@@ -158,7 +157,12 @@ def test_no_marker_is_found_outside_its_source(job: Job, tmp_path, is_telltale):
         assert done.returncode == 3, done.stderr[-2000:]
         told += (done.stdout + done.stderr).decode()
     reasons = {row["reason"] for row in job.rows("encoding_failures")}
-    assert ("encoder_error" in reasons) == is_telltale
-    assert {"image_unreadable", "malformed_row", "invalid_utf8", "content_missing"} <= reasons
+    assert {
+        "encoder_error",
+        "image_unreadable",
+        "malformed_row",
+        "invalid_utf8",
+        "content_missing",
+    } <= reasons
     outside = told + said(job.folder) + said(elsewhere)
     assert [marker for marker in markers.planted if marker in outside] == []

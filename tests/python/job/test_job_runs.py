@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from job_harness import manifest, record, rows, text, vectors
+from job_harness import manifest, record, rows, vectors
 
 from encoder_job.identity import event_id
 from encoder_job.schemas import SCHEMAS
@@ -230,22 +230,6 @@ def test_runs_killed_at_random_moments_are_continued(tmp_path):
         assert {row["object_id"] for row in rows(landing, "embedding_events")} <= objects
     assert sum(killed) >= 2, "the runs were over before they could be killed"
     assert finish(landing) == whole
-
-
-def test_minilm_killed_twice_gives_the_same_bytes(minilm_job, tmp_path):
-    records = [record(n, text(5 + n % 40, seed=n)) for n in range(300)]
-    source = manifest(tmp_path / "objects.jsonl", records)
-    assert minilm_job.run(source).exit_code == 0
-    landing = tmp_path / "killed"
-    small_parts = "folder_landing.FolderLanding.part_objects = 32"
-    code = f"from encoder_job import cli, folder_landing; {small_parts}; cli.main()"
-    for after in (0.1, 0.6):
-        process = _start(minilm_job.folder, source, landing, code)
-        assert _kill_while_it_lands(process, landing, after)
-    assert 0 < len(vectors(landing)) < 300
-    assert minilm_job.run(source, landing=landing).exit_code == 0
-    assert len(vectors(landing)) == 300
-    assert vectors(landing) == vectors(minilm_job.landing)
 
 
 def test_two_runs_at_once_are_refused(job, tmp_path):

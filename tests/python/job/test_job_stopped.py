@@ -16,6 +16,7 @@ from test_job_images import picture, saved
 
 # every one starts a process that loads an encoder: a hundred take a quarter of an hour
 _KILLS = int(os.environ.get("EMBEDDING_STORE_TEST_KILLS", "2"))
+_TEXTS, _IMAGES = 600, 120
 _SMALL_PARTS = (
     "from encoder_job import cli, folder_landing; "
     "folder_landing.FolderLanding.part_objects = 16; cli.main()"
@@ -23,7 +24,7 @@ _SMALL_PARTS = (
 
 
 def _texts(folder: Path) -> Path:
-    records = [record(n, text(5 + n % 60, seed=n)) for n in range(1500)]
+    records = [record(n, text(5 + n % 60, seed=n)) for n in range(_TEXTS)]
     return manifest(folder / "objects.jsonl", records)
 
 
@@ -32,7 +33,7 @@ def _images(folder: Path) -> Path:
         without_content(
             n, content=saved(picture(n, (20 + n % 50, 30)), ("PNG", "JPEG", "WEBP")[n % 3])
         )
-        for n in range(200)
+        for n in range(_IMAGES)
     ]
     pq.write_table(pa.Table.from_pylist(objects), folder / "objects.parquet")
     return folder / "objects.parquet"
@@ -72,7 +73,7 @@ def test_runs_killed_at_any_moment_are_continued_to_the_same_bytes(
     assert whole.returncode == 0
     lasted = time.monotonic() - since
     expected = _landed(tmp_path / "whole")
-    assert len(expected[0]) == len(expected[1]) == {"text": 1500, "image": 200}[modality]
+    assert len(expected[0]) == len(expected[1]) == {"text": _TEXTS, "image": _IMAGES}[modality]
 
     chance, landing, left_some = random.Random(11), tmp_path / "killed-0", 0
     for kill in range(_KILLS):
@@ -82,7 +83,7 @@ def test_runs_killed_at_any_moment_are_continued_to_the_same_bytes(
         if is_landing:
             _wait_for_a_vector(process, landing)
         try:
-            process.communicate(timeout=chance.uniform(0, lasted / (4 if is_landing else 1)))
+            process.communicate(timeout=chance.uniform(0, lasted / (20 if is_landing else 1)))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.communicate()
@@ -108,10 +109,10 @@ def test_sigterm_lands_what_was_read_and_the_same_command_continues(job, tmp_pat
     assert process.returncode == 143, errors
     assert b"the same command continues" in errors
     some, objects = _landed(landing)
-    assert 0 < len(some) == len(objects) < 1500
+    assert 0 < len(some) == len(objects) < _TEXTS
     assert {row["phase"] for row in rows(landing, "encoder_runs")} == {"started", "stopped"}
     assert job.run(source, landing=landing).exit_code == 0
-    assert len(_landed(landing)[0]) == 1500
+    assert len(_landed(landing)[0]) == _TEXTS
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])

@@ -167,8 +167,14 @@ def test_a_backfilled_year_is_what_builds_at_the_time_would_have_given(
     assert year.items() < with_late.items()
     lived.land(on_time, "all")
     build_snapshots(lived, [AFTERWARDS])
-    for snapshot_id in set(with_late) - set(year):
-        assert with_late[snapshot_id] != snapshots(lived)[snapshot_id]
+    without_late = snapshots(lived)
+    counted = {
+        snapshot_id.partition("@")[0]
+        for snapshot_id in set(with_late) - set(year)
+        if with_late[snapshot_id] != without_late[snapshot_id]
+    }
+    # of images only few are decided, and none of them late enough
+    assert counted >= {"negative_review", "review_tone"}
 
     # all of it, in another order and in other files, into an empty store
     again = Store(tmp_path / "again")
