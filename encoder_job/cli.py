@@ -308,26 +308,20 @@ def _encode(
     with target.alone(), closing(Progress(total, log_format)) as progress:
         target.ensure_tables()
         runner = Runner(loaded, registered, mac, target, progress.fault, progress.update)
-        with _stopping_at_sigterm(runner.stop) as was_stopped:
+        with _stopping_at_sigterm(runner.stop):
             counts = runner.run(objects, **pace)
-        progress.finish(registered.encoder_id, counts, bool(was_stopped))
-    if was_stopped:
+        progress.finish(registered.encoder_id, counts, runner.is_stopped)
+    if runner.is_stopped:
         return EXIT_STOPPED
     return EXIT_SOME_FAILED if counts["failed"] else 0
 
 
 @contextmanager
-def _stopping_at_sigterm(stop: Callable[[], None]) -> Iterator[list[int]]:
-    """Have SIGTERM stop a run in order. Yields a list that is empty until it does."""
-    received: list[int] = []
-
-    def receive(number: int, _frame: object) -> None:
-        received.append(number)
-        stop()
-
-    previous = signal.signal(signal.SIGTERM, receive)
+def _stopping_at_sigterm(stop: Callable[[], None]) -> Iterator[None]:
+    """Have SIGTERM stop a run in order."""
+    previous = signal.signal(signal.SIGTERM, lambda *_: stop())
     try:
-        yield received
+        yield
     finally:
         signal.signal(signal.SIGTERM, previous)
 

@@ -74,7 +74,7 @@ class Runner:
         self._encoder, self._registered, self._mac = encoder, registered, mac
         self._landing, self._on_fault, self._on_progress = landing, on_fault, on_progress
         self._run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-        self._is_started = self._is_stopped = False
+        self._is_started = self.is_stopped = False
         self.counts: Counter[str] = Counter(dict.fromkeys(_COUNTS, 0))
         # rows that a source did not even read, as they were not wanted
         self._left_out = 0
@@ -114,22 +114,22 @@ class Runner:
         if broken:
             raise broken
         if self._is_started:
-            self._land_phase("stopped" if self._is_stopped else "finished")
+            self._land_phase("stopped" if self.is_stopped else "finished")
         return self.counts
 
     def _tell(self) -> None:
         """Tell how far the run is, and end its reading if it was stopped."""
         self._on_progress(self.counts["read"] + self._left_out)
-        if self._is_stopped:
+        if self.is_stopped:
             raise _Stopped
 
     def _wait(self, until: float) -> None:
-        while not self._is_stopped and (left := until - time.monotonic()) > 0:
+        while not self.is_stopped and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, _PAUSE_SECONDS))
 
     def stop(self) -> None:
         """Read no further: what has been read lands, and the run ends."""
-        self._is_stopped = True
+        self.is_stopped = True
 
     def _is_wanted(self, object_id: str, object_version: str, customer_id: str | None) -> bool:
         """Tell a source that can leave rows out whether a row is to be read."""

@@ -24,8 +24,6 @@ DEFAULT_VERSION = "1"
 MOST_BYTES = 100_000_000
 # contents that are fetched side by side, and rows that are held ready
 _FETCHERS, _AHEAD = 8, 32
-
-
 # filesystems of fsspec that keep a copy of what they read
 _KEEPING = ("simplecache", "filecache", "blockcache")
 

@@ -134,9 +134,6 @@ class _File:
         except OSError as error:
             raise self._refusal(f"cannot be read ({type(error).__name__}); check it") from None
 
-    def _require(self, columns: list[str]) -> None:
-        require(columns, self._name)
-
     def _refusal(self, told: str) -> Refusal:
         return Refusal(f"source {self._name}: {told}")
 
@@ -145,7 +142,7 @@ class _Csv(_File):
     def check(self) -> int:
         with self._open() as file:
             lines = self._lines(file)
-            self._require(next(lines, None) or [])
+            require(next(lines, None) or [], self._name)
             return sum(1 for _ in lines)
 
     def records(self, _columns: tuple[str, ...] = COLUMNS) -> Iterator[dict | Fault]:
@@ -195,7 +192,7 @@ class _Json(_File):
         for record in self.records():
             # a key may be left out where it is null: the first record stands for the columns
             if not is_checked and isinstance(record, dict):
-                self._require(list(record))
+                require(record, self._name)
                 is_checked = True
             count += 1
         return count
@@ -217,7 +214,7 @@ class _Parquet(_File):
     def check(self) -> int:
         with self._open() as file:
             part = self._parquet(file)
-            self._require(part.schema_arrow.names)
+            require(part.schema_arrow.names, self._name)
             for field in part.schema_arrow:
                 self._check_type(field)
             return part.metadata.num_rows

@@ -23,6 +23,7 @@ from encoder_job.samples.synthetic import (
     Sample,
     account_events,
     created_at,
+    object_row,
     part_of,
     uniform,
     write,
@@ -50,16 +51,8 @@ def write_sample(landing: Landing, manifest: Path, cache: Path, images: int) -> 
     objects, decisions = [], []
     for number, pixels, is_shirt in _tops(_files(cache), images):
         object_id = f"garment-{number}"
-        created = created_at(object_id)
-        objects.append(
-            {
-                "object_id": object_id,
-                "customer_id": f"wardrobe-{int(uniform(f'owner|{object_id}') * _WARDROBES)}",
-                "source_reference": f"garments://{number}",
-                "content": _png(pixels),
-                "object_created_at": created,
-            }
-        )
+        owner = f"wardrobe-{int(uniform(f'owner|{object_id}') * _WARDROBES)}"
+        objects.append(object_row(object_id, owner, f"garments://{number}", _png(pixels)))
         event = f"real-label-synthetic-time/{number}"
         decisions.append(
             {
@@ -68,7 +61,7 @@ def write_sample(landing: Landing, manifest: Path, cache: Path, images: int) -> 
                 "task": "shirt",
                 "label": "shirt" if is_shirt else "other_top",
                 "selected_by": None,
-                "decided_at": created + part_of(_DECIDED_WITHIN, f"decided|{event}"),
+                "decided_at": created_at(object_id) + part_of(_DECIDED_WITHIN, f"decided|{event}"),
                 "landed_at": None,
             }
         )

@@ -23,6 +23,7 @@ from encoder_job.samples.synthetic import (
     Sample,
     account_events,
     created_at,
+    object_row,
     part_of,
     uniform,
     write,
@@ -66,13 +67,12 @@ def write_sample(
     """Write the object manifest and land the business events; the same bytes every time."""
     snippets = _chosen(_snippets(_archive(cache)), reviews)
     objects = [
-        {
-            "object_id": snippet.object_id,
-            "customer_id": snippet.customer_id,
-            "source_reference": f"reviews://{snippet.review}/{snippet.number}",
-            "content": snippet.text,
-            "object_created_at": snippet.created_at,
-        }
+        object_row(
+            snippet.object_id,
+            snippet.customer_id,
+            f"reviews://{snippet.review}/{snippet.number}",
+            snippet.text,
+        )
         for snippet in snippets
     ]
     ratings = [event for snippet in snippets for event in _rating_events(snippet)]

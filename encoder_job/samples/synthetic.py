@@ -44,6 +44,17 @@ def created_at(object_id: str) -> datetime:
     return _FIRST_CREATED + part_of(_CREATED_FOR, object_id)
 
 
+def object_row(object_id: str, customer_id: str, reference: str, content: str | bytes) -> dict:
+    """Return an object as a manifest holds it."""
+    return {
+        "object_id": object_id,
+        "customer_id": customer_id,
+        "source_reference": reference,
+        "content": content,
+        "object_created_at": created_at(object_id),
+    }
+
+
 def account_events(customers: Iterable[str]) -> list[dict]:
     """Return the opening, and of some the closing and reopening, of every customer's account."""
     return [event for customer in sorted(set(customers)) for event in _of_account(customer)]
