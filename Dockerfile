@@ -8,10 +8,12 @@
 FROM python:3.11-slim
 
 ARG PIP_EXTRA_INDEX_URL
+# requirements-beam.lock for an image of Beam's workers, see docs/encoders.md
+ARG LOCK=requirements-job.lock
 RUN useradd --create-home job
 WORKDIR /project
-COPY requirements-job.lock ./
-RUN pip install --no-cache-dir --requirement requirements-job.lock
+COPY ${LOCK} ./
+RUN pip install --no-cache-dir --requirement ${LOCK}
 COPY pyproject.toml README.md ./
 COPY seeds/encoders.csv seeds/encoders.csv
 COPY dbt_bigframes_here dbt_bigframes_here

@@ -31,6 +31,13 @@ PYTHON_EMULATOR ?= PYENV_VERSION=$(shell pyenv latest 3.13 2>/dev/null) python3.
 		.venv-bigquery/bin/pip install --quiet --requirement $< && touch $@; \
 	else echo "SKIPPED: no Python 3.13, so nothing is tested on BigQuery's emulator"; fi
 
+# Beam needs older libraries than the project; its workers run the encoder job and nothing else
+.venv-beam/installed: requirements-beam.lock pyproject.toml
+	$(PYTHON) -m venv .venv-beam
+	.venv-beam/bin/pip install --quiet --requirement requirements-beam.lock
+	.venv-beam/bin/pip install --quiet --no-deps --no-build-isolation --editable . --config-settings editable_mode=compat
+	@touch $@
+
 profiles.yml:
 	cp profiles.yml.example $@
 
@@ -47,7 +54,7 @@ demo: landed  ## fetch real reviews and images, encode them, build everything, p
 	$(BIN)/dbt build --selector nightly
 	@$(BIN)/python demo/report.py
 
-test: lint .venv-bigquery/installed  ## everything that must pass before a change lands
+test: lint .venv-bigquery/installed .venv-beam/installed  ## everything that must pass before a change lands
 	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-bigquery: setup .venv-bigquery/installed  ## the BigQuery target alone, on the emulator
@@ -72,15 +79,19 @@ format: setup  ## mend the style of Python
 COMPILE = $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links pyproject.toml
 
-lock: setup  ## pin every library anew from pyproject.toml, and those of the encoder job for its container
+lock: setup  ## pin every library anew from pyproject.toml, and those of the encoder job alone, without and with Beam
+	@mkdir -p target
 	$(COMPILE) --extra warehouse --extra dev --output-file requirements.lock
-	sed -i.bak -E 's/\+cpu$$//' requirements.lock && rm requirements.lock.bak  # the same release, whichever build was at hand
 	$(COMPILE) --constraint requirements.lock --output-file requirements-job.lock
-	sed -i.bak -E 's/\+cpu$$//' requirements-job.lock && rm requirements-job.lock.bak
+	sed -E '/^(pillow|pyarrow)==/d' requirements-job.lock > target/constraints.txt
+	$(COMPILE) --extra beam --constraint target/constraints.txt --output-file requirements-beam.lock
+	@# the same release of torch, whichever build was at hand
+	sed -i.bak -E 's/\+cpu$$//' requirements*.lock && rm requirements*.lock.bak
 
-bench: landed  ## how good and how fast, side by side with what one would do instead (minutes)
+bench: landed .venv-beam/installed  ## how good and how fast, side by side with what one would do instead (minutes)
 	$(BIN)/python benchmarks/split_salts.py
 	$(BIN)/python benchmarks/encoding.py
+	$(BIN)/python benchmarks/scale_out.py
 	$(BIN)/python benchmarks/datasets.py
 
 docs: setup  ## dbt's documentation as one HTML file, target/static_index.html

@@ -1,26 +1,34 @@
 """The command line: `encoder-job run`, `backfill`, `verify`, `register`, `erase`, `sample`."""
 
-import logging
-import os
 import signal
-import sys
-import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from math import inf
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from encoder_job.errors import EXIT_SOME_FAILED, EXIT_STOPPED, Refusal, guarded
+from encoder_job.assignment import Assignment
+from encoder_job.errors import (
+    EXIT_SOME_FAILED,
+    EXIT_STOPPED,
+    Refusal,
+    be_silent,
+    guarded,
+    quiet_libraries,
+)
 from encoder_job.progress import FORMATS, Progress
 from encoder_job.registry import MODALITIES, STATES, EncoderRow, Registry
+
+if TYPE_CHECKING:
+    from encoder_job.readers import Source
+    from encoder_job.runner import Runner
 
 # the heavy libraries are imported by the commands that need them, so that --help is quick
 
 _UNIT_NORM_WITHIN = 1e-4
+_MB = 1_000_000
 
 app = typer.Typer(
     add_completion=False,
@@ -67,6 +75,15 @@ WorkersOption = Annotated[
     int | None,
     typer.Option(min=1, help="Objects encoded side by side; by default one a core, at most 8."),
 ]
+MemoryOption = Annotated[
+    int,
+    typer.Option(
+        "--memory-mb",
+        envvar="EMBEDDING_STORE_MEMORY_MB",
+        min=200,
+        help="What contents that are read ahead may take, beside the encoder and a batch of 16 MB.",
+    ),
+]
 EncoderOption = Annotated[
     str | None, typer.Option(help="Encoder id; by default the active one of the modality.")
 ]
@@ -83,6 +100,7 @@ def run(
     modality: ModalityOption = MODALITIES[0],
     landing: LandingOption = "landing/",
     workers: WorkersOption = None,
+    memory: MemoryOption = 1_000,
     log: LogOption = FORMATS[0],
     project_dir: ProjectOption = Path(),
 ) -> int:
@@ -91,7 +109,46 @@ def run(
     Run it again after an interruption: it continues, and lands nothing twice.
     """
     row = _chosen(encoder, modality, project_dir)
-    return _encode(source, row, landing, workers, log, project_dir)
+    return _encode(
+        Assignment(source, row, landing, project_dir, workers, memory * _MB),
+        log,
+        lambda objects, runner: runner.run(objects),
+    )
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@guarded
+def beam(
+    options: typer.Context,
+    source: SourceOption,
+    encoder: EncoderOption = None,
+    modality: ModalityOption = MODALITIES[0],
+    landing: LandingOption = "landing/",
+    workers: WorkersOption = 1,
+    memory: MemoryOption = 1_000,
+    log: LogOption = FORMATS[0],
+    project_dir: ProjectOption = Path(),
+) -> int:
+    """Do what `run` does on Apache Beam; any further options are Beam's.
+
+    By default Beam starts a process for each core of this machine. Every worker needs the
+    environment, the project folder and the source as they are here.
+    """
+    try:
+        from encoder_job.beam import run_on_beam
+    except ImportError:
+        raise Refusal(
+            "Apache Beam is not installed here; `make .venv-beam/installed` makes an environment "
+            "that has it"
+        ) from None
+    row = _chosen(encoder, modality, project_dir)
+    # workers stand elsewhere
+    assigned = Assignment(source, row, landing, project_dir.resolve(), workers, memory * _MB)
+    return _encode(
+        assigned,
+        log,
+        lambda objects, runner: run_on_beam(assigned, objects, runner, options.args),
+    )
 
 
 @app.command()
@@ -104,6 +161,7 @@ def backfill(
     ] = None,
     landing: LandingOption = "landing/",
     workers: WorkersOption = None,
+    memory: MemoryOption = 1_000,
     log: LogOption = FORMATS[0],
     project_dir: ProjectOption = Path(),
 ) -> int:
@@ -112,8 +170,13 @@ def backfill(
     It may be stopped and run again at any time. How far it is: published.encoder_coverage.
     """
     row = Registry(project_dir).get(encoder)
-    pace = {"newest_first": True, "most_per_second": most_per_second or inf}
-    return _encode(source, row, landing, workers, log, project_dir, **pace)
+    return _encode(
+        Assignment(source, row, landing, project_dir, workers, memory * _MB),
+        log,
+        lambda objects, runner: runner.run(
+            objects, newest_first=True, most_per_second=most_per_second or inf
+        ),
+    )
 
 
 @app.command()
@@ -275,45 +338,30 @@ def sample(
 
 
 def _encode(
-    source: str,
-    registered: EncoderRow,
-    landing: str,
-    workers: int | None,
-    log_format: str,
-    project_dir: Path,
-    **pace: float,
+    assigned: Assignment, log_format: str, work: "Callable[[Source, Runner], object]"
 ) -> int:
-    """Encode what is new of a source; `pace` goes to the runner. Returns the exit code."""
+    """Open and check all that a run needs, and have the work done. Returns the exit code."""
     from encoder_job.identity import ContentMac
     from encoder_job.landing import open_landing
-    from encoder_job.readers import open_source
     from encoder_job.runner import Runner
-    from encoder_job.verification import checked_encoder
 
     # what is quick to refuse comes first, and nothing is written before all has been checked
     if log_format not in FORMATS:
         raise Refusal(f"--log {log_format}: a log is one of {', '.join(FORMATS)}")
     mac = ContentMac.from_environment()
-    if registered.state == "retired":
-        raise Refusal(
-            f"seeds/encoders.csv: {registered.encoder_id} is retired; choose another --encoder, or "
-            "change its state"
-        )
-    objects = open_source(source, registered.modality)
+    objects = assigned.open_source()
     total = objects.check()
-    target = open_landing(landing)
-    loaded, _, _ = checked_encoder(registered, project_dir)
-    if workers:
-        loaded.workers = workers
+    target = open_landing(assigned.landing)
+    loaded = assigned.open_encoder()
     with target.alone(), closing(Progress(total, log_format)) as progress:
         target.ensure_tables()
-        runner = Runner(loaded, registered, mac, target, progress.fault, progress.update)
+        runner = Runner(loaded, assigned.registered, mac, target, progress.fault, progress.update)
         with _stopping_at_sigterm(runner.stop):
-            counts = runner.run(objects, **pace)
-        progress.finish(registered.encoder_id, counts, runner.is_stopped)
+            work(objects, runner)
+        progress.finish(assigned.registered.encoder_id, runner.counts, runner.is_stopped)
     if runner.is_stopped:
         return EXIT_STOPPED
-    return EXIT_SOME_FAILED if counts["failed"] else 0
+    return EXIT_SOME_FAILED if runner.counts["failed"] else 0
 
 
 @contextmanager
@@ -341,17 +389,10 @@ def _check_modality(modality: str) -> None:
 
 @app.callback()
 def _quiet() -> None:
-    # what the libraries log or warn of can quote what they were given
-    logging.disable(logging.CRITICAL)
-    warnings.simplefilter("ignore")
+    quiet_libraries()
 
 
 def main() -> None:
     """Run the command line, in a process that tells nothing but what this project says."""
-    # what compiled libraries write to the error output, a panic or a dump, can quote content
-    told = os.dup(2)
-    silent = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silent, 2)
-    sys.stderr = os.fdopen(told, "w", buffering=1)
-    threading.excepthook = sys.unraisablehook = lambda *_: None
+    be_silent()
     app()

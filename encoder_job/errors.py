@@ -1,12 +1,15 @@
 """What can go wrong, as words and codes that never carry an object's content."""
 
 import json
+import logging
 import os
 import sys
+import threading
 import traceback
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 
 import typer
@@ -85,17 +88,38 @@ def guarded(command: Callable) -> Callable:
             raise
         except BaseException as error:
             # a panic of a library in Rust is no Exception
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{Path(frame.filename).name}:{frame.lineno}"
-            tell(
-                "failed",
-                f"unexpected {type(error).__name__} at {place} (its message is withheld, it may "
-                "quote content); what has landed is whole, run again",
-            )
+            tell("failed", withheld(error))
             code = EXIT_UNEXPECTED
         raise typer.Exit(code or 0)
 
     return run
+
+
+def withheld(error: BaseException) -> str:
+    """Tell of an unexpected error by its type and place."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}:{frame.lineno}"
+    return (
+        f"unexpected {type(error).__name__} at {place} (its message is withheld, it may quote "
+        "content); what has landed is whole, run again"
+    )
+
+
+def quiet_libraries() -> None:
+    """Have libraries log and warn of nothing: that can quote what they were given."""
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
+
+
+@cache
+def be_silent() -> None:
+    """Have this process tell nothing but what this project says, on `sys.stderr`."""
+    # what compiled libraries write to the error output, a panic or a dump, can quote content
+    told = os.dup(2)
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 2)
+    sys.stderr = os.fdopen(told, "w", buffering=1)
+    threading.excepthook = sys.unraisablehook = lambda *_: None
 
 
 def now() -> str:

@@ -8,7 +8,7 @@ encoded the next one is read.
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,8 +25,9 @@ from encoder_job.landing import Landing
 from encoder_job.readers import Row, Source
 from encoder_job.registry import EncoderRow
 
+_LANDED = ("object_events", "embedding_events", "encoding_failures")
 _COUNTS = (
-    *("read", "object_events", "embedding_events", "encoding_failures"),
+    *("read", *_LANDED),
     *("already", "repeats", "erased", "truncated", "failed"),
 )
 _PAUSE_SECONDS = 0.2  # between two looks at whether a paced run was stopped
@@ -68,12 +69,13 @@ class Runner:
         registered: EncoderRow,
         mac: ContentMac,
         landing: Landing,
-        on_fault: Callable[[str, str], None],
-        on_progress: Callable[[int], None],
+        on_fault: Callable[[str, str], None] = lambda _place, _reason: None,
+        on_progress: Callable[[int], None] = lambda _done: None,
+        run_id: str | None = None,
     ) -> None:
-        self._encoder, self._registered, self._mac = encoder, registered, mac
+        self._encoder, self._registered, self.mac = encoder, registered, mac
         self._landing, self._on_fault, self._on_progress = landing, on_fault, on_progress
-        self._run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+        self.run_id = run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._is_started = self.is_stopped = False
         self.counts: Counter[str] = Counter(dict.fromkeys(_COUNTS, 0))
         # rows that a source did not even read, as they were not wanted
@@ -89,13 +91,19 @@ class Runner:
         self, source: Source, newest_first: bool = False, most_per_second: float = inf
     ) -> Counter[str]:
         """Land what is new of a source. Returns what was counted."""
+        self.land(source.rows(self.is_wanted, newest_first), most_per_second)
+        self.finish()
+        return self.counts
+
+    def land(self, rows: Iterable[Row], most_per_second: float = inf) -> None:
+        """Land what is new of some rows, and count it."""
         broken: Refusal | None = None
         with ThreadPoolExecutor(1) as encoding:
             batch = _Batch()
             begun: tuple[_Batch, Future] | None = None
             due = time.monotonic()
             try:
-                for row in source.rows(self._is_wanted, newest_first):
+                for row in rows:
                     self.counts["read"] += 1
                     self._take(row, batch)
                     if batch.is_full(self._landing.part_objects):
@@ -113,9 +121,11 @@ class Runner:
             self._finish(self._begin(batch, encoding))
         if broken:
             raise broken
-        if self._is_started:
+
+    def finish(self) -> None:
+        """Record the end of a run that landed something."""
+        if any(self.counts[table] for table in _LANDED):
             self._land_phase("stopped" if self.is_stopped else "finished")
-        return self.counts
 
     def _tell(self) -> None:
         """Tell how far the run is, and end its reading if it was stopped."""
@@ -131,7 +141,7 @@ class Runner:
         """Read no further: what has been read lands, and the run ends."""
         self.is_stopped = True
 
-    def _is_wanted(self, object_id: str, object_version: str, customer_id: str | None) -> bool:
+    def is_wanted(self, object_id: str, object_version: str, customer_id: str | None) -> bool:
         """Tell a source that can leave rows out whether a row is to be read."""
         if self._erased.covers(object_id, customer_id):
             self.counts["erased"] += 1
@@ -167,19 +177,19 @@ class Runner:
         """Hold a row against the first one of the same object and version, here or landed."""
         key = (row.object_id, row.object_version)
         content = row.content
-        mac = self._mac.of(content.encode() if isinstance(content, str) else content)
+        mac = self.mac.of(content.encode() if isinstance(content, str) else content)
         metadata = _digest(row.customer_id, row.source_reference, row.object_created_at)
         known = self._known.get(key)
         if known is None:
             moment = (row.object_id, row.landed_at or row.object_created_at)
             if self._versions.setdefault(moment, row.object_version) != row.object_version:
                 return "version_without_time"
-            self._known[key] = _Known(self._mac.key_id, mac, metadata, is_seen=True)
+            self._known[key] = _Known(self.mac.key_id, mac, metadata, is_seen=True)
             batch.objects.append(self._object_event(row, mac))
             return None
-        if known.key_id != self._mac.key_id:
+        if known.key_id != self.mac.key_id:
             # landed under an older key: its content cannot be compared, and is not made again
-            known.key_id, known.mac = self._mac.key_id, mac
+            known.key_id, known.mac = self.mac.key_id, mac
         if known.mac != mac:
             return "content_changed"
         if known.metadata != metadata:
@@ -201,7 +211,7 @@ class Runner:
                     "object_version": row.object_version,
                     "encoder_id": self._registered.encoder_id,
                     "reason": reason,
-                    "job_run_id": self._run_id,
+                    "job_run_id": self.run_id,
                     "failed_at": datetime.now(UTC),
                 }
             )
@@ -242,7 +252,7 @@ class Runner:
 
     def _land_phase(self, phase: str) -> None:
         row = {
-            "job_run_id": self._run_id,
+            "job_run_id": self.run_id,
             "phase": phase,
             "encoder_id": self._registered.encoder_id,
             "encoder_fingerprint": self._encoder.fingerprint,
@@ -254,7 +264,7 @@ class Runner:
             "failures_landed": self.counts["encoding_failures"],
             "at": datetime.now(UTC),
         }
-        self._landing.write_part("encoder_runs", [row], [self._run_id, phase])
+        self._landing.write_part("encoder_runs", [row], [self.run_id, phase])
 
     def _object_event(self, row: Row, mac: str) -> dict:
         return {
@@ -263,7 +273,7 @@ class Runner:
             "customer_id": row.customer_id,
             "modality": self._registered.modality,
             "content_mac": mac,
-            "content_mac_key_id": self._mac.key_id,
+            "content_mac_key_id": self.mac.key_id,
             "source_reference": row.source_reference,
             "content_length": len(row.content),
             "object_created_at": row.object_created_at,
@@ -281,7 +291,7 @@ class Runner:
             "encoder_id": self._registered.encoder_id,
             "encoder_fingerprint": self._encoder.fingerprint,
             "runtime": self._encoder.runtime,
-            "job_run_id": self._run_id,
+            "job_run_id": self.run_id,
             "embedding_dim": len(result.vector),
             "token_count": result.token_count,
             "embedding_norm": float(np.linalg.norm(result.vector.astype(np.float64))),

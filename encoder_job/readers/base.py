@@ -5,10 +5,11 @@ what is wrong with one row becomes that row's failure, and its neighbours arrive
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sized
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import starmap
 from typing import Protocol
 from uuid import UUID
 
@@ -22,6 +23,8 @@ CONTENT = ("content", "content_uri")
 COLUMNS = (*REQUIRED, *CONTENT, "object_version", "landed_at")
 DEFAULT_VERSION = "1"
 MOST_BYTES = 100_000_000
+# what contents that have been read may take, if a run says nothing else
+MEMORY_BYTES = 1_000_000_000
 # contents that are fetched side by side, and rows that are held ready
 _FETCHERS, _AHEAD = 8, 32
 # filesystems of fsspec that keep a copy of what they read
@@ -55,19 +58,27 @@ class Record:
     values: dict | Fault
 
 
+# whether an object's id, version and customer are to be read
+Wanted = Callable[[str, str, str | None], bool]
+
+
 class Source(Protocol):
     """Where objects come from."""
 
     def check(self) -> int:
         """Refuse what is wrong with the whole source, before anything lands. Returns the rows."""
 
-    def rows(
-        self, is_wanted: Callable[[str, str, str | None], bool], newest_first: bool = False
-    ) -> Iterator[Row]:
-        """Yield rows, the bad ones with their fault.
+    def rows(self, is_wanted: Wanted, newest_first: bool = False) -> Iterator[Row]:
+        """Yield rows, the bad ones with their fault; a source that can leaves out the unwanted."""
 
-        A source that can leaves out those whose id, version and customer are not wanted.
+    def shards(self) -> Iterator[object]:
+        """Split the rows into parts that can be read apart, all rows of one object in one.
+
+        A part says where rows are and holds no content; it can be pickled.
         """
+
+    def rows_of(self, shard: object, is_wanted: Wanted) -> Iterator[Row]:
+        """Yield the rows of a part, as `rows` does."""
 
 
 def require(columns: Iterable[str], source: str) -> None:
@@ -87,22 +98,31 @@ def require(columns: Iterable[str], source: str) -> None:
 
 
 class RowParser:
-    """Turns raw values into rows. `fetch` opens a path without a scheme, else a local file."""
+    """Turns raw values into rows. `fetch` opens a path without a scheme, else a local file.
 
-    def __init__(self, modality: str, fetch: Callable[[str], bytes] | None = None) -> None:
-        self._is_text = modality == "text"
+    Contents that are read ahead take no more than `memory` bytes, or are a single one.
+    """
+
+    def __init__(
+        self, modality: str, memory: int, fetch: Callable[[str], bytes] | None = None
+    ) -> None:
+        self._is_text, self._memory = modality == "text", memory
         self._fetch_beside = fetch
 
     def __call__(self, records: Iterable[Record]) -> Iterator[Row]:
         """Yield the rows in order; their contents are fetched side by side, a few rows ahead."""
         with ThreadPoolExecutor(_FETCHERS) as pool:
-            ready = deque()
+            # rows to come, with what each may take
+            ahead: deque[tuple[Future[Row], int]] = deque()
             for record in records:
-                ready.append(pool.submit(self.row, record))
-                if len(ready) > _AHEAD:
-                    yield ready.popleft().result()
-            while ready:
-                yield ready.popleft().result()
+                most = _most_bytes(record)
+                while ahead and (
+                    len(ahead) > _AHEAD or sum(starmap(_held_bytes, ahead)) + most > self._memory
+                ):
+                    yield ahead.popleft()[0].result()
+                ahead.append((pool.submit(self.row, record), most))
+            while ahead:
+                yield ahead.popleft()[0].result()
 
     def row(self, record: Record) -> Row:
         """Return one row, with its fault if it has one."""
@@ -156,6 +176,16 @@ class RowParser:
             raise Fault("content_missing") from None
         except Exception:
             raise Fault("content_unreadable") from None
+
+
+def _most_bytes(record: Record) -> int:
+    """Return what a row's content may take: before it is fetched nobody knows."""
+    content = None if isinstance(record.values, Fault) else record.values.get("content")
+    return len(content) if content and isinstance(content, Sized) else MOST_BYTES
+
+
+def _held_bytes(row: Future[Row], most: int) -> int:
+    return len(row.result().content or "") if row.done() else most
 
 
 def filesystem_of(url: str) -> tuple[fsspec.AbstractFileSystem, str]:

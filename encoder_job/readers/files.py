@@ -2,8 +2,9 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from math import inf
 from typing import BinaryIO
 
@@ -19,11 +20,14 @@ from encoder_job.readers.base import (
     Record,
     Row,
     RowParser,
+    Wanted,
     filesystem_of,
     read_some,
     require,
+    text_of,
     time_of,
 )
+from encoder_job.readers.shards import Ranges, split
 
 _WINDOW_ROWS = 20_000
 # rows of a Parquet file, with their contents, that are held at once
@@ -37,9 +41,8 @@ csv.field_size_limit(2**31 - 1)
 class Manifest:
     """One file, or a folder of files, locally or at any fsspec URL."""
 
-    def __init__(self, source: str, modality: str = "text") -> None:
-        self.source = source
-        self._modality = modality
+    def __init__(self, source: str, modality: str, memory: int) -> None:
+        self.source, self._modality, self._memory = source, modality, memory
         try:
             self._fs, self._path = filesystem_of(source)
             is_folder = self._fs.isdir(self._path)
@@ -63,9 +66,7 @@ class Manifest:
         """Refuse what is wrong with whole files, before anything lands. Returns the rows."""
         return sum(self._file(path).check() for path in self._files)
 
-    def rows(
-        self, _is_wanted: Callable[[str, str, str | None], bool], newest_first: bool = False
-    ) -> Iterator[Row]:
+    def rows(self, _is_wanted: Wanted, newest_first: bool = False) -> Iterator[Row]:
         """Yield every row of every file: what has landed is compared with it.
 
         Newest first, the files are read once for every `_WINDOW_ROWS` rows, and within these rows
@@ -73,12 +74,36 @@ class Manifest:
         """
         for lower, upper in self._windows() if newest_first else [(-inf, inf)]:
             for path in self._files:
-                records = (
-                    Record(f"{self._name(path)} row {number}", values)
-                    for number, values in enumerate(self._file(path).records(), start=1)
-                    if lower <= _created(values) < upper
+                records = self._records(path)
+                yield from self._parsed(
+                    path, (it for it in records if lower <= _created(it.values) < upper)
                 )
-                yield from RowParser(self._modality, self._beside(path))(records)
+
+    def shards(self) -> Iterator[Ranges]:
+        """Yield ranges of rows of about `SHARD_ROWS`, after one look at all ids."""
+        counts = {path: self._file(path).check() for path in self._files}
+        ids = (
+            _object_id(values)
+            for path in self._files
+            for values in self._file(path).records(("object_id",))
+        )
+        yield from split(counts, ids)
+
+    def rows_of(self, shard: Ranges, _is_wanted: Wanted) -> Iterator[Row]:
+        """Yield the rows of some ranges.
+
+        A file is read from the row group in which a range begins, one without from its beginning.
+        """
+        for path, ranges in shard.items():
+            for start, stop in ranges:
+                yield from self._parsed(path, islice(self._records(path, start), stop - start))
+
+    def _records(self, path: str, start: int = 0) -> Iterator[Record]:
+        for number, values in enumerate(self._file(path).records(start=start), start + 1):
+            yield Record(f"{self._name(path)} row {number}", values)
+
+    def _parsed(self, path: str, records: Iterable[Record]) -> Iterator[Row]:
+        return RowParser(self._modality, self._memory, self._beside(path))(records)
 
     def _windows(self) -> Iterator[tuple[float, float]]:
         """Yield ranges of creation, newest first, that hold about `_WINDOW_ROWS` rows each."""
@@ -105,7 +130,7 @@ class Manifest:
 
     def _file(self, path: str) -> "_File":
         kind = _Parquet if path.endswith(".parquet") else _Csv if path.endswith(".csv") else _Json
-        return kind(self._fs, path, self._name(path))
+        return kind(self._fs, path, self._name(path), self._memory)
 
     def _name(self, path: str) -> str:
         return path.removeprefix(self._root).lstrip("/")
@@ -114,18 +139,26 @@ class Manifest:
 class _File:
     """One file of a manifest."""
 
-    def __init__(self, fs: fsspec.AbstractFileSystem, path: str, name: str) -> None:
-        self._fs, self._path, self._name = fs, path, name
+    def __init__(self, fs: fsspec.AbstractFileSystem, path: str, name: str, memory: int) -> None:
+        self._fs, self._path, self._name, self._memory = fs, path, name, memory
 
     def check(self) -> int:
         """Refuse a file that is wrong as a whole. Returns its rows."""
         raise NotImplementedError
 
-    def records(self, columns: tuple[str, ...] = COLUMNS) -> Iterator[dict | Fault]:
-        """Yield each row's raw values: bytes, texts, numbers or times, undecoded.
+    def records(
+        self,
+        columns: tuple[str, ...] = COLUMNS,  # noqa: ARG002 - reading all costs nothing more here
+        start: int = 0,
+    ) -> Iterator[dict | Fault]:
+        """Yield each row's raw values from a row on: bytes, texts, numbers or times, undecoded.
 
         Columns beyond the given ones may be among them, where reading them costs nothing.
         """
+        return islice(self._lines(), start, None)
+
+    def _lines(self) -> Iterator[dict | Fault]:
+        """Yield the raw values of every row of a file that has to be read from its beginning."""
         raise NotImplementedError
 
     def _open(self) -> BinaryIO:
@@ -141,13 +174,13 @@ class _File:
 class _Csv(_File):
     def check(self) -> int:
         with self._open() as file:
-            lines = self._lines(file)
+            lines = self._cells(file)
             require(next(lines, None) or [], self._name)
             return sum(1 for _ in lines)
 
-    def records(self, _columns: tuple[str, ...] = COLUMNS) -> Iterator[dict | Fault]:
+    def _lines(self) -> Iterator[dict | Fault]:
         with self._open() as file:
-            lines = self._lines(file)
+            lines = self._cells(file)
             header = next(lines)
             for record in lines:
                 if record is None or len(record) != len(header):
@@ -158,7 +191,7 @@ class _Csv(_File):
                 # an empty cell is no value, except that an empty text is a text
                 yield {name: cell for name, cell in values.items() if cell or name == "content"}
 
-    def _lines(self, file: BinaryIO) -> Iterator[list[str] | None]:
+    def _cells(self, file: BinaryIO) -> Iterator[list[str] | None]:
         """Split a file into cells, leaving the bytes alone: latin-1 maps each to one character.
 
         So invalid UTF-8 is a matter of its own cell only. Strict, since an unclosed quotation
@@ -189,7 +222,7 @@ class _Csv(_File):
 class _Json(_File):
     def check(self) -> int:
         count, is_checked = 0, False
-        for record in self.records():
+        for record in self._lines():
             # a key may be left out where it is null: the first record stands for the columns
             if not is_checked and isinstance(record, dict):
                 require(record, self._name)
@@ -197,7 +230,7 @@ class _Json(_File):
             count += 1
         return count
 
-    def records(self, _columns: tuple[str, ...] = COLUMNS) -> Iterator[dict | Fault]:
+    def _lines(self) -> Iterator[dict | Fault]:
         with self._open() as file:
             for line in file:
                 if not line.strip():
@@ -219,12 +252,18 @@ class _Parquet(_File):
                 self._check_type(field)
             return part.metadata.num_rows
 
-    def records(self, columns: tuple[str, ...] = COLUMNS) -> Iterator[dict | Fault]:
+    def records(self, columns: tuple[str, ...] = COLUMNS, start: int = 0) -> Iterator[dict | Fault]:
         with self._open() as file:
             part = self._parquet(file)
             names = [name for name in columns if name in part.schema_arrow.names]
+            groups = list(range(part.num_row_groups))
+            while groups and start >= (rows := part.metadata.row_group(groups[0]).num_rows):
+                del groups[0]
+                start -= rows
             try:
-                for batch in part.iter_batches(batch_size=_BATCH_ROWS, columns=names):
+                rows = _rows_within(part, self._memory)
+                for batch in part.iter_batches(rows, groups, columns=names):
+                    batch, start = batch[start:], max(0, start - batch.num_rows)
                     values = [_plain(batch.column(name)) for name in names]
                     for cells in zip(*values, strict=True):
                         yield dict(zip(names, cells, strict=True))
@@ -266,6 +305,13 @@ _TEXTS = (
 )
 
 
+def _rows_within(part: pq.ParquetFile, memory: int) -> int:
+    """Return how many rows of a file, by what they take on average, stay within a memory."""
+    groups = (part.metadata.row_group(number) for number in range(part.num_row_groups))
+    largest = max((it.total_byte_size / max(it.num_rows, 1) for it in groups), default=0)
+    return max(1, min(_BATCH_ROWS, int(memory / max(largest, 1))))
+
+
 def _plain(column: pa.Array) -> list:
     """Give texts as bytes, so that bad UTF-8 is a row's matter, and times as times in UTC."""
     if pa.types.is_dictionary(column.type):
@@ -295,6 +341,13 @@ def _created(values: dict | Fault) -> float:
     except Fault:
         moment = None
     return -inf if moment is None else moment.timestamp()
+
+
+def _object_id(values: dict | Fault) -> str | None:
+    try:
+        return None if isinstance(values, Fault) else text_of(values, "object_id")
+    except Fault:
+        return None
 
 
 def _parent(path: str) -> str:

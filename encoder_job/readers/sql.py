@@ -5,8 +5,9 @@ a run over a table that has been encoded reads no content, and none reads the wh
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -21,21 +22,25 @@ from encoder_job.readers.base import (
     Record,
     Row,
     RowParser,
+    Wanted,
     require,
     text_of,
 )
+from encoder_job.readers.shards import SHARD_ROWS
 
 URL_VARIABLE = "EMBEDDING_STORE_SOURCE_URL"
 _KEYS = ("object_id", "object_version", "customer_id")
 # rows of a round trip: keys are small, contents are not
 _KEY_ROWS, _CONTENT_ROWS, _STREAMED_ROWS = 10_000, 200, 20
+# the first and the last of a range; None stands for all rows without an id
+Ids = tuple[object, object] | None
 
 
 class SqlSource:
     """The rows of one query: `sql:` and the file that holds it; the URL comes by environment."""
 
-    def __init__(self, source: str, modality: str) -> None:
-        self.source, self._modality = source, modality
+    def __init__(self, source: str, modality: str, memory: int) -> None:
+        self.source, self._parsed = source, RowParser(modality, memory)
         url = os.environ.get(URL_VARIABLE)
         if not url:
             raise Refusal(
@@ -58,22 +63,60 @@ class SqlSource:
                 f"{URL_VARIABLE}: no database can be opened with it ({type(error).__name__}); "
                 "correct it, or install the driver that it names"
             ) from None
-        self._columns: list[str] = []
 
     def check(self) -> int:
         """Ask for the columns and the number of rows; refuse what cannot be used."""
+        require(self._names, self.source)
         with self._connected() as connection:
-            names = list(connection.execute(self._select("*", "where 1 = 0")).keys())
-            require(names, self.source)
-            self._columns = [name for name in COLUMNS if name in names]
             return connection.execute(self._select("count(*)")).scalar_one()
 
-    def rows(
-        self, is_wanted: Callable[[str, str, str | None], bool], newest_first: bool = False
-    ) -> Iterator[Row]:
+    @cached_property
+    def _names(self) -> list[str]:
+        with self._connected() as connection:
+            return list(connection.execute(self._select("*", "where 1 = 0")).keys())
+
+    @property
+    def _columns(self) -> list[str]:
+        return [name for name in COLUMNS if name in self._names]
+
+    @property
+    def _key_columns(self) -> str:
+        return ", ".join(name for name in _KEYS if name in self._names)
+
+    def rows(self, is_wanted: Wanted, newest_first: bool = False) -> Iterator[Row]:
         """Yield the rows that are wanted, and those whose keys are none with their fault."""
         order = "order by object_created_at desc" if newest_first else ""
-        yield from RowParser(self._modality)(self._records(self._wanted(is_wanted, order)))
+        yield from self._rows(is_wanted, self._select(self._key_columns, order))
+
+    def shards(self) -> Iterator[Ids]:
+        """Yield ranges of ids, in the database's order, of about `SHARD_ROWS` rows each."""
+        ids = self._select("object_id, count(*) as row_count", "group by object_id order by 1")
+        shard, count = None, 0
+        with self._connected() as connection:
+            streamed = connection.execution_options(yield_per=_KEY_ROWS)
+            for object_id, row_count in streamed.execute(ids):
+                if object_id is None:
+                    yield None
+                    continue
+                shard = (shard[0] if shard else object_id, object_id)
+                count += row_count
+                if count >= SHARD_ROWS:
+                    yield shard
+                    shard, count = None, 0
+        if shard:
+            yield shard
+
+    def rows_of(self, shard: Ids, is_wanted: Wanted) -> Iterator[Row]:
+        """Yield the rows of a range of ids that are wanted."""
+        if shard is None:
+            keys = self._select(self._key_columns, "where object_id is null")
+        else:
+            keys = self._select(self._key_columns, "where object_id between :first and :last")
+            keys = keys.bindparams(first=shard[0], last=shard[1])
+        yield from self._rows(is_wanted, keys)
+
+    def _rows(self, is_wanted: Wanted, keys: sqlalchemy.TextClause) -> Iterator[Row]:
+        yield from self._parsed(self._records(self._wanted(is_wanted, keys)))
 
     def _records(self, wanted: Iterator) -> Iterator[Record]:
         while chunk := list(islice(wanted, _CONTENT_ROWS)):
@@ -81,14 +124,12 @@ class SqlSource:
             yield from self._contents(dict(key for key in chunk if not isinstance(key, Record)))
 
     def _wanted(
-        self, is_wanted: Callable[[str, str, str | None], bool], order: str
+        self, is_wanted: Wanted, keys: sqlalchemy.TextClause
     ) -> Iterator[Record | tuple[tuple[str, str], tuple[object, str]]]:
         """Stream the keys: of wanted rows id and version, with the raw id and the place."""
-        columns = [name for name in _KEYS if name in self._columns]
         with self._connected() as connection:
             streamed = connection.execution_options(yield_per=_KEY_ROWS)
-            found = streamed.execute(self._select(", ".join(columns), order)).mappings()
-            for number, values in enumerate(found, start=1):
+            for number, values in enumerate(streamed.execute(keys).mappings(), start=1):
                 place = f"{self.source} row {number}"
                 key = _key(values)
                 if key is None:

@@ -1,0 +1,128 @@
+"""A run on Apache Beam: workers read, encode and land parts of the source, each by itself.
+
+What goes through Beam is where rows are, and counts. Contents do not: an engine writes what it
+shuffles, retries and logs to places of its own. That a part may be worked on twice does no harm,
+since rows and parts of the landing are named by what they say.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import apache_beam
+import typer
+from apache_beam.metrics import Metrics, MetricsFilter
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from encoder_job.assignment import Assignment
+from encoder_job.errors import Refusal, be_silent, quiet_libraries, withheld
+from encoder_job.identity import KEY_VARIABLE, ContentMac
+from encoder_job.landing import open_landing
+from encoder_job.readers import Source
+from encoder_job.runner import Runner
+
+_NAMESPACE = "encoder-job"
+_LOCAL_WORKER = "run_worker"  # the name that Beam gives the thread of a local worker process
+# in Python all through: the default local runner looks for a binary to download
+_HERE = (
+    "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",
+    "--direct_running_mode=multi_processing",
+    f"--direct_num_workers={os.cpu_count()}",
+)
+
+# what this process has opened, for all parts that it is given of one run; one at a time
+_lock = threading.Lock()
+_opened: dict[str, tuple[Source, Runner]] = {}
+
+
+class EncodeShard(apache_beam.DoFn):
+    """Encodes and lands what is new of a part of the source, and counts it."""
+
+    def __init__(self, assigned: Assignment, run_id: str, key_id: str) -> None:
+        self._assigned, self._run_id, self._key_id = assigned, run_id, key_id
+
+    def process(self, shard: object) -> Iterator[None]:
+        """Land a part, or raise an error that quotes no content."""
+        quiet_libraries()
+        be_silent()
+        with _lock:
+            try:
+                source, runner = self._open()
+                before = runner.counts.copy()
+                runner.land(source.rows_of(shard, runner.is_wanted))
+            except BaseException as error:
+                # what the runner believes to be landed may not be: the next attempt looks again
+                _opened.clear()
+                told = str(error) if isinstance(error, Refusal) else withheld(error)
+                typer.echo(f"encoder-job: {told}", err=True)
+                raise RuntimeError(told) from None
+            for name, count in (runner.counts - before).items():
+                Metrics.counter(_NAMESPACE, name).inc(count)
+        yield from ()
+
+    def _open(self) -> tuple[Source, Runner]:
+        if self._run_id not in _opened:
+            mac = ContentMac.from_environment()
+            if mac.key_id != self._key_id:
+                raise Refusal(
+                    f"{KEY_VARIABLE} differs between a worker and whoever started the run; give "
+                    "both the same"
+                )
+            runner = Runner(
+                self._assigned.open_encoder(),
+                self._assigned.registered,
+                mac,
+                open_landing(self._assigned.landing),
+                run_id=self._run_id,
+            )
+            _opened[self._run_id] = (self._assigned.open_source(), runner)
+        return _opened[self._run_id]
+
+
+@contextmanager
+def _can_end() -> Iterator[None]:
+    """Have SIGTERM interrupt, and do not wait for a lost local worker, as Beam would for ever."""
+    is_lost = threading.Event()
+
+    def ended(problem: threading.ExceptHookArgs) -> None:
+        if problem.thread and problem.thread.name == _LOCAL_WORKER and not is_lost.is_set():
+            is_lost.set()
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    previous, threading.excepthook = threading.excepthook, ended
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not is_lost.is_set():
+            raise
+        raise Refusal(
+            "a worker process ended before its time, killed or out of memory; what has landed is "
+            "whole, and the same command continues"
+        ) from None
+    finally:
+        threading.excepthook = previous
+
+
+def run_on_beam(assigned: Assignment, source: Source, runner: Runner, options: list[str]) -> None:
+    """Land what is new of a source on workers, and count it in the runner.
+
+    `options` are Beam's own, `--runner` among them; without any, processes of this machine work.
+    """
+    encode = EncodeShard(assigned, runner.run_id, runner.mac.key_id)
+    pipeline = apache_beam.Pipeline(options=PipelineOptions(options or list(_HERE)))
+    _ = (
+        pipeline
+        | "Shards" >> apache_beam.Create(list(source.shards()))
+        | "Spread" >> apache_beam.Reshuffle()
+        | "Encode" >> apache_beam.ParDo(encode)
+    )
+    with _can_end():
+        result = pipeline.run()
+        result.wait_until_finish()
+    found = result.metrics().query(MetricsFilter().with_namespace(_NAMESPACE))
+    for counter in found["counters"]:
+        runner.counts[counter.key.metric.name] += counter.result
+    runner.finish()

@@ -1,0 +1,57 @@
+"""Contents that are read ahead take no more memory than a run allows."""
+
+import threading
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from job_harness import record, without_content
+
+from encoder_job.readers import base, files, open_source
+
+
+@pytest.mark.parametrize(("size", "memory", "most_ahead"), [(900, 3_000, 3), (10, 10_000, 33)])
+def test_large_contents_are_fetched_few_at_a_time_and_small_ones_many(
+    monkeypatch, size, memory, most_ahead
+):
+    monkeypatch.setattr(base, "MOST_BYTES", 1_000)
+    held, peaks, lock = 0, [], threading.Lock()
+
+    def fetch(_: str) -> bytes:
+        nonlocal held
+        with lock:
+            held += 1
+            peaks.append(held)
+        return b"x" * size
+
+    parse = base.RowParser("text", memory, fetch)
+    records = (
+        base.Record(f"row {n}", without_content(n, content_uri=f"{n}.txt")) for n in range(200)
+    )
+    for row in parse(records):
+        assert row.fault is None
+        assert len(row.content) == size
+        with lock:
+            held -= 1
+    assert len(peaks) == 200
+    assert max(peaks) <= most_ahead + 1
+    assert max(peaks) > most_ahead / 5
+
+
+def test_rows_of_a_file_are_read_by_what_they_take(tmp_path, monkeypatch):
+    path = tmp_path / "objects.parquet"
+    rows = [record(n, "".join(chr(97 + (n * k) % 23) for k in range(2_000))) for n in range(100)]
+    pq.write_table(pa.Table.from_pylist(rows), path, compression="none", use_dictionary=False)
+    sizes, plain = [], files._plain
+    monkeypatch.setattr(files, "_plain", lambda column: sizes.append(len(column)) or plain(column))
+    for memory, most in [(10**9, 32), (10_000, 4), (10, 1)]:
+        sizes.clear()
+        found = list(open_source(str(path), "text", memory).rows(lambda *_: True))
+        assert [row.content for row in found] == [row["content"] for row in rows]
+        assert max(sizes) == most
+
+
+def test_the_least_memory_is_told(job, tmp_path):
+    done = job("run", "--source", str(tmp_path), "--memory-mb", "10")
+    assert done.exit_code == 2
+    assert "200" in done.output
