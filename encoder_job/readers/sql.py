@@ -32,6 +32,8 @@ URL_VARIABLE = "EMBEDDING_STORE_SOURCE_URL"
 _KEYS = ("object_id", "object_version", "customer_id")
 # rows of a round trip: keys are small, contents are not
 _KEY_ROWS, _CONTENT_ROWS, _STREAMED_ROWS = 10_000, 200, 20
+# a query of BigQuery reads a column, or blocks of it, however few rows it asks for
+_CONTENT_ROWS_BIGQUERY = 10_000
 # the first and the last of a range; None stands for all rows without an id
 Ids = tuple[object, object] | None
 
@@ -119,7 +121,9 @@ class SqlSource:
         yield from self._parsed(self._records(self._wanted(is_wanted, keys)))
 
     def _records(self, wanted: Iterator) -> Iterator[Record]:
-        while chunk := list(islice(wanted, _CONTENT_ROWS)):
+        is_bigquery = self._engine.dialect.name == "bigquery"
+        rows = _CONTENT_ROWS_BIGQUERY if is_bigquery else _CONTENT_ROWS
+        while chunk := list(islice(wanted, rows)):
             yield from (key for key in chunk if isinstance(key, Record))
             yield from self._contents(dict(key for key in chunk if not isinstance(key, Record)))
 
