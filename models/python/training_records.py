@@ -10,13 +10,22 @@ a dot product can apply it.
 
 Training runs on the CPU, in one thread, whatever hardware is there: a shallow net has little to
 gain from more, and only so do equal inputs give equal rows, byte for byte.
+
+Memory does not grow with the number of examples, beyond some 20 bytes for each: more than
+MEMORY_BYTES of vectors go through unnamed temporary files, dealt to blocks by a hash of their
+objects, and training takes one block after the other.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import io
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property, partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -24,19 +33,25 @@ import pyarrow.compute as pc
 
 # Part of every model_id, by way of the queue: raise it with every change that changes weights,
 # here and in the queue.
-TRAINER_VERSION = "1"
+TRAINER_VERSION = "2"
 
 # Chosen by the validation log loss over five splits of the demo's data. One split's validation
 # customers are another one's test customers: a fair estimate needs data they have not seen.
 LEARNING_RATE = 3e-4
-BATCH_SIZE = 64
 MAX_EPOCHS = 200
-# Fewer examples make smaller batches, so that an epoch stays some steps long.
-MIN_BATCH_SIZE, MIN_STEPS = 8, 32
+# A batch holds 64 examples; fewer where an epoch would be shorter than 32 steps, more where it
+# would be longer than 512.
+BATCH_SIZE, SMALLEST_BATCH, LARGEST_BATCH = 64, 8, 1_024
+FEWEST_STEPS, MOST_STEPS = 32, 512
 PATIENCE = 8
 # Without a usable validation split nothing can say when to stop.
 FIXED_EPOCHS = 10
 TEMPERATURE_BOUNDS = (0.1, 10.0)
+
+# Vectors of a split that are held in memory; where there are more, those of one block are.
+MEMORY_BYTES, BLOCK_BYTES = 200_000_000, 100_000_000
+# Rows that are read, and computed with, at a time.
+READ_ROWS, CHUNK_ROWS = 8_192, 4_096
 
 EXAMPLE_COLUMNS = ("object_id", "label", "embedding")
 
@@ -143,22 +158,32 @@ def examples_of(row: Mapping[str, Any]) -> tuple[str, str]:
 
 def train_all(
     wanted: Iterable[Mapping[str, Any]],
-    read: Callable[[str, str], tuple[pa.Table, pa.Table]],
+    read: Callable[[str, str, str], Iterable[pa.RecordBatch]],
     trained_at: datetime,
 ) -> pa.Table:
-    """Train every model wanted; `read` returns the training and the validation examples."""
+    """Train every model wanted; `read` takes a split, a snapshot and an encoder."""
     tables = [RECORD_SCHEMA.empty_table()]
     last_key = None
-    for row in wanted:
-        if examples_of(row) != last_key:
-            last_key = examples_of(row)
-            train_table, validation_table = read(*last_key)
-        records = train(row, train_table, validation_table, trained_at)
-        log(
-            f"trained {row['classifier_id']} ({row['architecture']}) on {train_table.num_rows} "
-            f"examples: model {row['model_id']}"
-        )
-        tables.append(records)
+    with ExitStack() as splits:
+        for row in wanted:
+            if examples_of(row) != last_key:
+                last_key = examples_of(row)
+                splits.close()
+                train_examples, validation_examples = (
+                    splits.enter_context(
+                        closing(
+                            Examples(
+                                read(split, *last_key), row[f"{split}_count"], row["embedding_dim"]
+                            )
+                        )
+                    )
+                    for split in ("train", "validation")
+                )
+            tables.append(train(row, train_examples, validation_examples, trained_at))
+            log(
+                f"trained {row['classifier_id']} ({row['architecture']}) on "
+                f"{train_examples.count} examples: model {row['model_id']}"
+            )
     return pa.concat_tables(tables)
 
 
@@ -187,17 +212,175 @@ def matrix_of(vectors: pa.Array | pa.ChunkedArray) -> np.ndarray:
     return matrix
 
 
-def examples(table: pa.Table, classes: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return vectors and class positions, ordered by object.
+class Block:
+    """Some examples of a split, their vectors in a file."""
 
-    No engine promises an order of rows, and the order of examples changes the weights. The label
-    breaks ties, so that the order is total. A label outside of classes has the position -1.
+    def __init__(self, dimensions: int, file: BinaryIO) -> None:
+        self._dimensions, self._file = dimensions, file
+        self._keys, self._codes = [np.empty(0, np.uint64)], [np.empty(0, np.int32)]
+
+    def append(self, vectors: np.ndarray, keys: np.ndarray, codes: np.ndarray) -> None:
+        """Take examples in the order in which they come."""
+        self._keys.append(keys)
+        self._codes.append(codes)
+        self._file.write(_bytes_of(vectors))
+
+    def put_in_order(self, ranks: np.ndarray) -> None:
+        """Order by the hash of the object, then by the rank of the label.
+
+        No engine promises an order of rows, and the order of examples changes the weights.
+        """
+        codes = np.concatenate(self._codes)
+        order = np.lexsort((ranks[codes], np.concatenate(self._keys)))
+        self._keys, self._codes = [], []
+        self.codes = codes[order]
+        vectors = self.vectors()[order]
+        self._file.seek(0)
+        self._file.write(_bytes_of(vectors))
+
+    def vectors(self) -> np.ndarray:
+        """Return the vectors (examples, dimensions), float32."""
+        count = self._file.seek(0, io.SEEK_END) // (4 * self._dimensions)
+        values = np.empty((count, self._dimensions), np.float32)
+        self._file.seek(0)
+        self._file.readinto(_bytes_of(values))
+        return values
+
+
+def _bytes_of(vectors: np.ndarray) -> np.ndarray:
+    return vectors.reshape(-1).view(np.uint8)
+
+
+class Examples:
+    """The examples of a split, in blocks whose content and order depend on the examples alone.
+
+    Raises ValueError where a vector is missing, of another length, or not finite.
     """
-    table = table.select(EXAMPLE_COLUMNS).sort_by(
-        [("object_id", "ascending"), ("label", "ascending")]
-    )
-    positions = pc.index_in(table["label"].cast(pa.string()), value_set=pa.array(classes))
-    return matrix_of(table["embedding"]), pc.fill_null(positions, -1).to_numpy().astype(np.int64)
+
+    def __init__(
+        self, batches: Iterable[pa.RecordBatch], expected_count: int, dimensions: int
+    ) -> None:
+        self._files, self._dimensions = ExitStack(), dimensions
+        size = 4 * dimensions * expected_count
+        # a file without a name: whatever ends the process removes it
+        new_file, count = partial(tempfile.TemporaryFile, buffering=0), -(-size // BLOCK_BYTES)
+        if size <= MEMORY_BYTES:
+            new_file, count = io.BytesIO, 1
+        self.blocks = [
+            Block(dimensions, self._files.enter_context(new_file())) for _ in range(count)
+        ]
+        # labels in the order in which they come, and the position there as their code
+        self._codes: dict[str | None, int] = {}
+        self.count = sum(self._deal(batch) for batch in batches if batch.num_rows)
+        self.labels = list(self._codes)
+        ranks = np.argsort(np.argsort(np.array(self.labels, dtype=str)))
+        for block in self.blocks:
+            block.put_in_order(ranks)
+
+    def close(self) -> None:
+        """Give memory and files back."""
+        self._files.close()
+
+    def _deal(self, batch: pa.RecordBatch) -> int:
+        """Append rows to their blocks. Returns how many there were."""
+        from pandas.util import hash_array
+
+        vectors = matrix_of(batch["embedding"]).astype(np.float32, copy=False)
+        if vectors.shape[1] != self._dimensions:
+            raise ValueError(
+                f"vectors of length {vectors.shape[1]}, the queue says {self._dimensions}"
+            )
+        objects = np.array(batch["object_id"].to_pylist(), dtype=object)
+        keys = hash_array(objects, categorize=False)
+        labels = batch["label"].cast(pa.string()).dictionary_encode()
+        codes = [
+            self._codes.setdefault(it, len(self._codes)) for it in labels.dictionary.to_pylist()
+        ]
+        codes = np.array(codes, np.int32)[labels.indices.to_numpy()]
+        numbers = keys % len(self.blocks)
+        for number, block in enumerate(self.blocks):
+            chosen = np.flatnonzero(numbers == number)
+            if len(chosen):
+                block.append(vectors[chosen], keys[chosen], codes[chosen])
+        return len(vectors)
+
+    @cached_property
+    def scaling(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean and the standard deviation of each dimension; 1 where it is constant."""
+        from sklearn.preprocessing import StandardScaler
+
+        scaler = StandardScaler()
+        for block in self.blocks:
+            for part in chunks(block.vectors()):
+                scaler.partial_fit(part)
+        return scaler.mean_, scaler.scale_
+
+
+class Split:
+    """What one model is given of a split: scaled vectors, and labels as positions of its classes.
+
+    Examples of a label outside of the classes are left out.
+    """
+
+    def __init__(
+        self, examples: Examples, classes: list[str], scaling: tuple[np.ndarray, np.ndarray]
+    ) -> None:
+        self.dimensions = len(scaling[0])
+        self._mean, self._std = (part.astype(np.float32) for part in scaling)
+        known = {name: position for position, name in enumerate(classes)}
+        of_code = np.array([known.get(name, -1) for name in examples.labels], np.int64)
+        positions = [of_code[block.codes] for block in examples.blocks]
+        self._blocks = [
+            (block, it)
+            for block, it in zip(examples.blocks, positions, strict=True)
+            if (it >= 0).any()
+        ]
+        self.block_count = len(self._blocks)
+        # of one block nothing has to be read again
+        self._only = self._load(0) if self.block_count == 1 else None
+        counts = np.bincount(
+            np.concatenate([it[it >= 0] for it in positions]), minlength=len(classes)
+        )
+        self.count, self.label_count = int(counts.sum()), int((counts > 0).sum())
+
+    def blocks(self, order: Iterable[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield vectors (examples, dimensions), float32, and labels; the next is read meanwhile."""
+        if self._only:
+            yield self._only
+            return
+        with ThreadPoolExecutor(1) as reader:
+            coming = None
+            for number in order:
+                coming, current = reader.submit(self._load, number), coming
+                if current:
+                    yield current.result()
+            if coming:
+                yield coming.result()
+
+    def chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield vectors and labels, few at a time, always in the same order."""
+        for x, y in self.blocks(range(self.block_count)):
+            yield from zip(chunks(x), chunks(y), strict=True)
+
+    def logits(self, layers: list[Layer]) -> tuple[np.ndarray, np.ndarray]:
+        """Return what a net says of every example, and the labels."""
+        found = [(forward(layers, x), y) for x, y in self.chunks()]
+        return tuple(np.concatenate(part) for part in zip(*found, strict=True))
+
+    def _load(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        block, y = self._blocks[number]
+        x = block.vectors()
+        x -= self._mean
+        x /= self._std
+        if (y < 0).any():
+            return x[y >= 0], y[y >= 0]
+        return x, y
+
+
+def chunks(values: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield views of some rows at a time."""
+    for start in range(0, len(values), CHUNK_ROWS):
+        yield values[start : start + CHUNK_ROWS]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -216,66 +399,77 @@ def forward(layers: list[Layer], x: np.ndarray) -> np.ndarray:
 
 def log_loss(logits: np.ndarray, y: np.ndarray) -> float:
     """Return the mean negative log likelihood of the true classes."""
+    return float(-log_softmax(logits)[np.arange(len(y)), y].mean())
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the logarithm of each class's share."""
     shifted = logits - logits.max(axis=1, keepdims=True)
-    log_totals = np.log(np.exp(shifted).sum(axis=1))
-    return float(np.mean(log_totals - shifted[np.arange(len(y)), y]))
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
-def fit_linear(
-    x: np.ndarray, y: np.ndarray, x_val: np.ndarray, y_val: np.ndarray, config: Mapping[str, Any]
-) -> Fit:
-    """Fit a logistic regression on standardised inputs.
+def fit_linear(train: Split, validation: Split, config: Mapping[str, Any]) -> Fit:
+    """Fit a logistic regression: scikit-learn's, over chunks.
 
     It minimises mean log loss + weight_decay / 2 * |weights|^2 (biases are free), which is
-    scikit-learn's C = 1 / (training examples * weight_decay); no decay means no penalty. The
-    solver has no epochs: one row states where it ended. Two classes are two units, the first all
-    zeros, so that one softmax serves every number of classes.
+    scikit-learn's C = 1 / (training examples * weight_decay), by SciPy's L-BFGS. The solver has
+    no epochs: one row states where it ended. Two classes are two units, the first all zeros, so
+    that one softmax serves every number of classes.
     """
-    from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
+    from scipy.optimize import minimize
 
-    decay = config["weight_decay"] or 0.0
-    strength = 1.0 / (len(y) * decay) if decay > 0 else np.inf
-    with threadpool_limits(limits=1):
-        fitted = LogisticRegression(C=strength, max_iter=2_000).fit(x, y)
-    weights, bias = fitted.coef_.astype(np.float64), fitted.intercept_.astype(np.float64)
-    if len(weights) == 1:
-        weights = np.vstack([np.zeros_like(weights), weights])
-        bias = np.concatenate([[0.0], bias])
-    layers = [(weights, bias)]
-    val_loss = log_loss(forward(layers, x_val), y_val) if len(y_val) else None
-    return Fit(layers, [Epoch(log_loss(forward(layers, x), y), val_loss)], best_epoch=1)
+    decay, classes = config["weight_decay"] or 0.0, len(config["classes"])
+    units = 1 if classes == 2 else classes
+
+    def layer_of(flat: np.ndarray) -> Layer:
+        values = flat.reshape(units, train.dimensions + 1)
+        fixed = np.zeros((classes - units, train.dimensions + 1))
+        values = np.concatenate([fixed, values])
+        return values[:, :-1], values[:, -1]
+
+    def loss_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        weights, bias = layer_of(flat)
+        total, gradient = 0.0, np.zeros((classes, train.dimensions + 1))
+        for chunk, y in train.chunks():
+            x = chunk.astype(np.float64)
+            log_shares = log_softmax(x @ weights.T + bias)
+            total -= log_shares[np.arange(len(y)), y].sum()
+            shares = np.exp(log_shares)
+            shares[np.arange(len(y)), y] -= 1.0
+            gradient[:, :-1] += shares.T @ x
+            gradient[:, -1] += shares.sum(axis=0)
+        gradient /= train.count
+        gradient[:, :-1] += decay * weights
+        loss = total / train.count + decay / 2 * np.square(weights).sum()
+        return loss, gradient[classes - units :].ravel()
+
+    found = minimize(
+        loss_and_gradient,
+        np.zeros(units * (train.dimensions + 1)),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 2_000, "maxls": 50, "gtol": 1e-7, "ftol": 64 * np.finfo(float).eps},
+    )
+    layers = [layer_of(found.x)]
+    val_loss = log_loss(*validation.logits(layers)) if validation.count else None
+    return Fit(layers, [Epoch(log_loss(*train.logits(layers)), val_loss)], best_epoch=1)
 
 
-def fit_mlp(
-    x: np.ndarray, y: np.ndarray, x_val: np.ndarray, y_val: np.ndarray, config: Mapping[str, Any]
-) -> Fit:
-    """Fit Linear, ReLU, Linear on standardised inputs with AdamW.
+def fit_mlp(train: Split, validation: Split, config: Mapping[str, Any]) -> Fit:
+    """Fit Linear, ReLU, Linear with AdamW.
 
     Stops when the validation log loss has not fallen for PATIENCE epochs, and returns the best
     epoch's weights. Without validation examples it runs FIXED_EPOCHS and returns the last ones.
     """
     import torch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config["seed"])
-            net = torch.nn.Sequential(
-                torch.nn.Linear(x.shape[1], config["hidden_units"]),
-                torch.nn.ReLU(),
-                torch.nn.Linear(config["hidden_units"], len(config["classes"])),
-            )
-        inputs = [torch.from_numpy(part.astype(np.float32)) for part in (x, x_val)]
-        labels = [torch.from_numpy(part) for part in (y, y_val)]
-        return _run_epochs(net, inputs[0], labels[0], inputs[1], labels[1], config)
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _run_epochs(net: Any, x: Any, y: Any, x_val: Any, y_val: Any, config: Mapping[str, Any]) -> Fit:
-    import torch
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config["seed"])
+        net = torch.nn.Sequential(
+            torch.nn.Linear(train.dimensions, config["hidden_units"]),
+            torch.nn.ReLU(),
+            torch.nn.Linear(config["hidden_units"], len(config["classes"])),
+        )
 
     def layers_now() -> list[Layer]:
         linears = (net[0], net[2])
@@ -289,29 +483,48 @@ def _run_epochs(net: Any, x: Any, y: Any, x_val: Any, y_val: Any, config: Mappin
         net.parameters(), lr=LEARNING_RATE, weight_decay=config["weight_decay"] or 0.0
     )
     loss_of = torch.nn.functional.cross_entropy
-    batch_size = min(BATCH_SIZE, max(MIN_BATCH_SIZE, len(y) // MIN_STEPS))
-    can_validate = len(y_val) > 0
+    batch_size = batch_size_of(train.count)
     epochs: list[Epoch] = []
     best_epoch, best_loss, best_layers = 0, np.inf, layers_now()
-    for number in range(1, (MAX_EPOCHS if can_validate else FIXED_EPOCHS) + 1):
+    for number in range(1, (MAX_EPOCHS if validation.count else FIXED_EPOCHS) + 1):
         total = 0.0
-        for batch in torch.randperm(len(y), generator=shuffler).split(batch_size):
-            optimizer.zero_grad()
-            loss = loss_of(net(x[batch]), y[batch])
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(batch)
-        val_loss = None
-        if can_validate:
-            with torch.no_grad():
-                val_loss = loss_of(net(x_val), y_val).item()
-        epochs.append(Epoch(total / len(y), val_loss))
+        for block in train.blocks(torch.randperm(train.block_count, generator=shuffler).tolist()):
+            x, y = map(torch.from_numpy, block)
+            for batch in torch.randperm(len(y), generator=shuffler).split(batch_size):
+                optimizer.zero_grad()
+                loss = loss_of(net(x[batch]), y[batch])
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(batch)
+        val_loss = log_loss(*validation.logits(layers_now())) if validation.count else None
+        epochs.append(Epoch(total / train.count, val_loss))
         if val_loss is None or val_loss < best_loss:
             best_epoch, best_layers = number, layers_now()
             best_loss = np.inf if val_loss is None else val_loss
         elif number - best_epoch >= PATIENCE:
             break
     return Fit(best_layers, epochs, best_epoch)
+
+
+def batch_size_of(count: int) -> int:
+    """Return how many of so many examples make a step."""
+    smaller = min(BATCH_SIZE, max(SMALLEST_BATCH, count // FEWEST_STEPS))
+    return max(smaller, min(LARGEST_BATCH, count // MOST_STEPS))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute in one thread: more would add up in an order of their own."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(limits=1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 FITTERS = {"linear": fit_linear, "mlp": fit_mlp}
@@ -344,8 +557,8 @@ def fold(layers: list[Layer], mean: np.ndarray, std: np.ndarray, temperature: fl
 
 def train(
     config: Mapping[str, Any],
-    train_table: pa.Table,
-    validation_table: pa.Table,
+    train_examples: Examples,
+    validation_examples: Examples,
     trained_at: datetime,
 ) -> pa.Table:
     """Train the one model that a row of the queue describes, and return its records.
@@ -359,35 +572,26 @@ def train(
     its inputs.
     """
     name, classes = config["classifier_id"], list(config["classes"])
-    for what, table in (("train", train_table), ("validation", validation_table)):
-        if table.num_rows != config[f"{what}_count"]:
+    for what, found in (("train", train_examples), ("validation", validation_examples)):
+        if found.count != config[f"{what}_count"]:
             raise ValueError(
                 f"{name}: the queue counts {config[f'{what}_count']} {what} examples, "
-                f"dataset_{what} has {table.num_rows} for snapshot {config['snapshot_id']}"
+                f"dataset_{what} has {found.count} for snapshot {config['snapshot_id']}"
             )
     if config["architecture"] not in FITTERS:
         raise ValueError(f"{name}: unknown architecture {config['architecture']!r}")
-
-    x, y = examples(train_table, classes)
-    if sorted(set(y.tolist())) != list(range(len(classes))) or len(classes) < 2:
+    if sorted(train_examples.labels) != sorted(classes) or len(classes) < 2:
         raise ValueError(f"{name}: training labels are not the queue's classes {classes}")
-    if x.shape[1] != config["embedding_dim"]:
-        raise ValueError(
-            f"{name}: vectors of length {x.shape[1]}, the queue says {config['embedding_dim']}"
-        )
-    x_val, y_val = examples(validation_table, classes)
-    x_val, y_val = x_val[y_val >= 0], y_val[y_val >= 0]
-    can_validate = len(set(y_val.tolist())) > 1
-    if not can_validate:
+
+    mean, std = train_examples.scaling
+    train_split = Split(train_examples, classes, (mean, std))
+    validation = Split(validation_examples, classes, (mean, std))
+    if validation.label_count < 2:
         log(f"{name}: fewer than two known labels in the validation split: temperature 1")
-        x_val, y_val = np.empty((0, x.shape[1]), x.dtype), np.empty(0, np.int64)
-
-    mean, std = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
-    std[std == 0] = 1.0
-    fit = FITTERS[config["architecture"]]((x - mean) / std, y, (x_val - mean) / std, y_val, config)
-
-    layers = fold(fit.layers, mean, std, 1.0)
-    temperature = fit_temperature(forward(layers, x_val), y_val) if can_validate else 1.0
+        validation = Split(validation_examples, [], (mean, std))
+    with one_thread():
+        fit = FITTERS[config["architecture"]](train_split, validation, config)
+        temperature = fit_temperature(*validation.logits(fit.layers)) if validation.count else 1.0
     layers = fold(fit.layers, mean, std, temperature)
     return records_of(config, fit, layers, temperature, trained_at)
 
@@ -475,20 +679,20 @@ def records_of(
 
 def read_examples(
     door: Any, snapshot_id: str, encoder_fingerprint: str, is_bigframes: bool
-) -> pa.Table:
+) -> Iterable[pa.RecordBatch]:
     """Read one snapshot's examples with one encoder's vectors, and no other column."""
     if is_bigframes:
         is_wanted = (door["snapshot_id"] == snapshot_id) & (
             door["encoder_fingerprint"] == encoder_fingerprint
         )
-        return door[is_wanted][list(EXAMPLE_COLUMNS)].to_arrow()
+        return door[is_wanted][list(EXAMPLE_COLUMNS)].to_arrow().to_batches(READ_ROWS)
 
     from duckdb import ColumnExpression, ConstantExpression
 
     is_wanted = (ColumnExpression("snapshot_id") == ConstantExpression(snapshot_id)) & (
         ColumnExpression("encoder_fingerprint") == ConstantExpression(encoder_fingerprint)
     )
-    return door.filter(is_wanted).select(*EXAMPLE_COLUMNS).to_arrow_table()
+    return door.filter(is_wanted).select(*EXAMPLE_COLUMNS).to_arrow_reader(READ_ROWS)
 
 
 def held_models(session: Any, relation: str, is_bigframes: bool) -> set[str]:
@@ -514,8 +718,7 @@ def model(dbt, session):
     """Return the records of the models that the queue wants and the ledger does not hold."""
     is_bigframes = hasattr(session, "read_gbq")
     queue_relation = dbt.ref("training_queue")
-    train_door = dbt.ref("dataset_train")
-    validation_door = dbt.ref("dataset_validation")
+    doors = {"train": dbt.ref("dataset_train"), "validation": dbt.ref("dataset_validation")}
 
     queue_rows = queue_relation.to_arrow() if is_bigframes else queue_relation.to_arrow_table()
     held = held_models(session, str(dbt.this), is_bigframes) if dbt.is_incremental else set()
@@ -523,9 +726,8 @@ def model(dbt, session):
     if not wanted:
         log("nothing to train")
 
-    def read(snapshot_id: str, encoder_fingerprint: str) -> tuple[pa.Table, pa.Table]:
-        key = (snapshot_id, encoder_fingerprint, is_bigframes)
-        return read_examples(train_door, *key), read_examples(validation_door, *key)
+    def read(split: str, *key: str) -> Iterable[pa.RecordBatch]:
+        return read_examples(doors[split], *key, is_bigframes)
 
     records = train_all(wanted, read, datetime.now(UTC))
     if is_bigframes:

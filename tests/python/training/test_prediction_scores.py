@@ -6,7 +6,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
-from python_models import TRAINED_AT, examples, matrix, queue_row
+from python_models import examples, matrix, queue_row, train_on
 from scipy.special import softmax
 
 SCORED_AT = datetime(2026, 11, 2)
@@ -97,7 +97,7 @@ class Session:
 @pytest.mark.parametrize("classes", [2, 3, 4, 5])
 def test_scores_are_the_trained_function(trainer, scorer, architecture, classes):
     row = queue_row(architecture, classes)
-    records = trainer.train(row, examples(120, classes, 1), examples(60, classes, 2), TRAINED_AT)
+    records = train_on(trainer, row, examples(120, classes, 1), examples(60, classes, 2))
     is_unit = pa.compute.equal(records["record_type"], "unit")
     models, units = records.slice(0, 1), records.filter(is_unit)
     # rows come in any order
