@@ -10,6 +10,7 @@ events as (
 
 queued as (
     select
+        {{ dbt.hash("champions.model_id || '/' || events.event_id") }} as prediction_id,
         champions.classifier_id,
         champions.model_id,
         events.event_id,

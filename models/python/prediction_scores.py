@@ -11,7 +11,6 @@ The function is the one that the trainer wrote as rows: layers of dot products w
 them, then a softmax over the classes, in double precision.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -126,8 +125,9 @@ def vectors_query(unscored: str, missing: list[dict[str, Any]]) -> str:
     """
     first = min(naive_utc(row["first_landed_at"]) for row in missing)
     return (
-        "select classifier_id, model_id, event_id, deployment_state, embedding "  # noqa: S608
-        f"from ({unscored}) as unscored where landed_at >= timestamp '{first.isoformat(sep=' ')}'"
+        "select prediction_id, classifier_id, model_id, event_id, deployment_state, "  # noqa: S608
+        f"embedding from ({unscored}) as unscored "
+        f"where landed_at >= timestamp '{first.isoformat(sep=' ')}'"
     )
 
 
@@ -224,14 +224,13 @@ def score_batch(
     for model_id in pc.unique(batch["model_id"]).to_pylist():
         if model_id not in networks:
             raise ValueError(f"the queue names model {model_id}, which has no stored weights")
-        rows = batch.filter(
-            pc.and_(
-                pc.equal(batch["model_id"], pa.scalar(model_id, batch["model_id"].type)),
-                # a null length compares as null, and filter drops it
-                pc.greater(pc.list_value_length(batch["embedding"]), 0),
-            )
-        )
-        of_model = pc.sum(pc.equal(batch["model_id"], model_id)).as_py()
+        is_own = pc.equal(batch["model_id"], pa.scalar(model_id, batch["model_id"].type))
+        # a null length compares as null
+        has_vector = pc.fill_null(pc.greater(pc.list_value_length(batch["embedding"]), 0), False)
+        is_usable = pc.and_(is_own, has_vector)
+        of_model = pc.sum(is_own).as_py()
+        # mostly all rows are, and a filter copies the vectors
+        rows = batch if pc.all(is_usable).as_py() else batch.filter(is_usable)
         if rows.num_rows:
             network = networks[model_id]
             x = matrix_of(rows["embedding"], network.inputs, model_id)
@@ -239,34 +238,22 @@ def score_batch(
             if not is_finite.all():
                 rows, x = rows.filter(pa.array(is_finite)), x[is_finite]
             tally.scored += rows.num_rows
-            yield scores_of(rows, network.probabilities(x), model_id, scored_at)
+            yield scores_of(rows, network.probabilities(x), scored_at)
         tally.unusable += of_model - rows.num_rows
 
 
 def scores_of(
-    rows: pa.RecordBatch, probabilities: np.ndarray, model_id: str, scored_at: datetime
+    rows: pa.RecordBatch, probabilities: np.ndarray, scored_at: datetime
 ) -> pa.RecordBatch:
     """Return scored rows in the schema of the table."""
-    events = rows["event_id"].to_pylist()
     count, classes = probabilities.shape
-    prediction_ids = [
-        hashlib.md5(f"{model_id}/{event_id}".encode(), usedforsecurity=False).hexdigest()
-        for event_id in events
-    ]
     offsets = pa.array(np.arange(count + 1, dtype=np.int32) * classes)
-    columns = {
-        "prediction_id": prediction_ids,
-        "classifier_id": rows["classifier_id"],
-        "model_id": rows["model_id"],
-        "event_id": rows["event_id"],
-        "deployment_state": rows["deployment_state"],
+    computed = {
         "probabilities": pa.ListArray.from_arrays(offsets, probabilities.ravel()),
-        "scored_at": [scored_at] * count,
+        "scored_at": pa.repeat(pa.scalar(scored_at, pa.timestamp("us")), count),
     }
     arrays = [
-        columns[field.name].cast(field.type)
-        if isinstance(columns[field.name], pa.Array)
-        else pa.array(columns[field.name], field.type)
+        computed[field.name] if field.name in computed else rows[field.name].cast(field.type)
         for field in SCORE_SCHEMA
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=SCORE_SCHEMA)

@@ -18,12 +18,13 @@ objects, and training takes one block after the other.
 
 import io
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from itertools import pairwise
 from typing import Any, BinaryIO
 
@@ -52,6 +53,8 @@ TEMPERATURE_BOUNDS = (0.1, 10.0)
 MEMORY_BYTES, BLOCK_BYTES = 200_000_000, 100_000_000
 # Rows that are read, and computed with, at a time.
 READ_ROWS, CHUNK_ROWS = 8_192, 4_096
+# Chunks that are held ready: as many as are computed with while a block is read.
+AHEAD = 8
 
 EXAMPLE_COLUMNS = ("object_id", "label", "embedding")
 
@@ -170,16 +173,13 @@ def train_all(
                 last_key = examples_of(row)
                 splits.close()
                 train_examples, validation_examples = (
-                    splits.enter_context(
-                        closing(
-                            Examples(
-                                read(split, *last_key), row[f"{split}_count"], row["embedding_dim"]
-                            )
-                        )
-                    )
+                    splits.enter_context(closing(examples_for(row, split, read)))
                     for split in ("train", "validation")
                 )
-            tables.append(train(row, train_examples, validation_examples, trained_at))
+                scaling = train_examples.scaling()
+                train_examples.scale(scaling)
+                validation_examples.scale(scaling)
+            tables.append(train(row, train_examples, validation_examples, scaling, trained_at))
             log(
                 f"trained {row['classifier_id']} ({row['architecture']}) on "
                 f"{train_examples.count} examples: model {row['model_id']}"
@@ -207,7 +207,8 @@ def matrix_of(vectors: pa.Array | pa.ChunkedArray) -> np.ndarray:
         raise ValueError(f"vectors of different lengths under one encoder: {sorted(lengths)}")
     flat = vectors.flatten()
     matrix = flat.to_numpy(zero_copy_only=flat.null_count == 0).reshape(len(vectors), lengths[0])
-    if not np.isfinite(matrix).all():
+    # a sum is finite only if its parts are; one of large parts may not be
+    if not np.isfinite(matrix.sum()) and not np.isfinite(matrix).all():
         raise ValueError("a vector holds a null, a NaN or an infinity")
     return matrix
 
@@ -225,30 +226,38 @@ class Block:
         self._codes.append(codes)
         self._file.write(_bytes_of(vectors))
 
-    def put_in_order(self, ranks: np.ndarray) -> None:
+    def close(self, ranks: np.ndarray) -> None:
         """Order by the hash of the object, then by the rank of the label.
 
         No engine promises an order of rows, and the order of examples changes the weights.
         """
         codes = np.concatenate(self._codes)
-        order = np.lexsort((ranks[codes], np.concatenate(self._keys)))
+        self._order = np.lexsort((ranks[codes], np.concatenate(self._keys))).astype(np.int32)
+        self.codes = codes[self._order]
         self._keys, self._codes = [], []
-        self.codes = codes[order]
-        vectors = self.vectors()[order]
-        self._file.seek(0)
-        self._file.write(_bytes_of(vectors))
 
     def vectors(self) -> np.ndarray:
-        """Return the vectors (examples, dimensions), float32."""
-        count = self._file.seek(0, io.SEEK_END) // (4 * self._dimensions)
-        values = np.empty((count, self._dimensions), np.float32)
+        """Return the vectors (examples, dimensions), float32, in their order."""
+        values = np.empty((len(self.codes), self._dimensions), np.float32)
         self._file.seek(0)
         self._file.readinto(_bytes_of(values))
-        return values
+        return values if self._order is None else values[self._order]
+
+    def scale(self, mean: np.ndarray, std: np.ndarray) -> None:
+        """Have vectors of a mean of zero and a deviation of one."""
+        values = self.vectors()
+        values -= mean
+        values /= std
+        self._file.seek(0)
+        self._file.write(_bytes_of(values))
+        self._order = None
 
 
 def _bytes_of(vectors: np.ndarray) -> np.ndarray:
     return vectors.reshape(-1).view(np.uint8)
+
+
+Scaling = tuple[np.ndarray, np.ndarray]  # mean and deviation of each dimension
 
 
 class Examples:
@@ -260,7 +269,7 @@ class Examples:
     def __init__(
         self, batches: Iterable[pa.RecordBatch], expected_count: int, dimensions: int
     ) -> None:
-        self._files, self._dimensions = ExitStack(), dimensions
+        self._files, self.dimensions = ExitStack(), dimensions
         size = 4 * dimensions * expected_count
         # a file without a name: whatever ends the process removes it
         new_file, count = partial(tempfile.TemporaryFile, buffering=0), -(-size // BLOCK_BYTES)
@@ -275,7 +284,7 @@ class Examples:
         self.labels = list(self._codes)
         ranks = np.argsort(np.argsort(np.array(self.labels, dtype=str)))
         for block in self.blocks:
-            block.put_in_order(ranks)
+            block.close(ranks)
 
     def close(self) -> None:
         """Give memory and files back."""
@@ -286,9 +295,9 @@ class Examples:
         from pandas.util import hash_array
 
         vectors = matrix_of(batch["embedding"]).astype(np.float32, copy=False)
-        if vectors.shape[1] != self._dimensions:
+        if vectors.shape[1] != self.dimensions:
             raise ValueError(
-                f"vectors of length {vectors.shape[1]}, the queue says {self._dimensions}"
+                f"vectors of length {vectors.shape[1]}, the queue says {self.dimensions}"
             )
         objects = np.array(batch["object_id"].to_pylist(), dtype=object)
         keys = hash_array(objects, categorize=False)
@@ -297,23 +306,31 @@ class Examples:
             self._codes.setdefault(it, len(self._codes)) for it in labels.dictionary.to_pylist()
         ]
         codes = np.array(codes, np.int32)[labels.indices.to_numpy()]
-        numbers = keys % len(self.blocks)
-        for number, block in enumerate(self.blocks):
-            chosen = np.flatnonzero(numbers == number)
-            if len(chosen):
-                block.append(vectors[chosen], keys[chosen], codes[chosen])
+        if len(self.blocks) == 1:
+            self.blocks[0].append(np.ascontiguousarray(vectors), keys, codes)
+            return len(vectors)
+        numbers = (keys % len(self.blocks)).astype(np.int64)
+        rows = np.argsort(numbers, kind="stable")
+        ends = np.cumsum(np.bincount(numbers, minlength=len(self.blocks)))
+        for block, chosen in zip(self.blocks, np.split(rows, ends[:-1]), strict=True):
+            block.append(vectors[chosen], keys[chosen], codes[chosen])
         return len(vectors)
 
-    @cached_property
-    def scaling(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean and the standard deviation of each dimension; 1 where it is constant."""
+    def scaling(self) -> Scaling:
+        """Return the mean and the deviation of each dimension; of a constant one, 1."""
         from sklearn.preprocessing import StandardScaler
 
         scaler = StandardScaler()
         for block in self.blocks:
-            for part in chunks(block.vectors()):
-                scaler.partial_fit(part)
+            vectors = block.vectors()
+            for start in range(0, len(vectors), CHUNK_ROWS):
+                scaler.partial_fit(vectors[start : start + CHUNK_ROWS])
         return scaler.mean_, scaler.scale_
+
+    def scale(self, scaling: Scaling) -> None:
+        """Scale the vectors, once for all models."""
+        for block in self.blocks:
+            block.scale(*(part.astype(np.float32) for part in scaling))
 
 
 class Split:
@@ -322,65 +339,78 @@ class Split:
     Examples of a label outside of the classes are left out.
     """
 
-    def __init__(
-        self, examples: Examples, classes: list[str], scaling: tuple[np.ndarray, np.ndarray]
-    ) -> None:
-        self.dimensions = len(scaling[0])
-        self._mean, self._std = (part.astype(np.float32) for part in scaling)
+    def __init__(self, examples: Examples, classes: list[str]) -> None:
         known = {name: position for position, name in enumerate(classes)}
         of_code = np.array([known.get(name, -1) for name in examples.labels], np.int64)
-        positions = [of_code[block.codes] for block in examples.blocks]
-        self._blocks = [
-            (block, it)
-            for block, it in zip(examples.blocks, positions, strict=True)
-            if (it >= 0).any()
-        ]
-        self.block_count = len(self._blocks)
-        # of one block nothing has to be read again
-        self._only = self._load(0) if self.block_count == 1 else None
-        counts = np.bincount(
-            np.concatenate([it[it >= 0] for it in positions]), minlength=len(classes)
-        )
-        self.count, self.label_count = int(counts.sum()), int((counts > 0).sum())
-
-    def blocks(self, order: Iterable[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield vectors (examples, dimensions), float32, and labels; the next is read meanwhile."""
-        if self._only:
-            yield self._only
-            return
-        with ThreadPoolExecutor(1) as reader:
-            coming = None
-            for number in order:
-                coming, current = reader.submit(self._load, number), coming
-                if current:
-                    yield current.result()
-            if coming:
-                yield coming.result()
+        self._blocks = [(block, of_code[block.codes]) for block in examples.blocks]
+        labels = np.concatenate([y[y >= 0] for _, y in self._blocks])
+        self.count, self.label_count = len(labels), len(np.unique(labels))
+        self.dimensions = examples.dimensions
+        self._loaded: tuple[int, np.ndarray, np.ndarray] | None = None
 
     def chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield vectors and labels, few at a time, always in the same order."""
-        for x, y in self.blocks(range(self.block_count)):
-            yield from zip(chunks(x), chunks(y), strict=True)
+        """Yield vectors (examples, dimensions), float32, and labels, in their order."""
+        yield from self._taken(
+            (number, slice(start, start + CHUNK_ROWS))
+            for number, (_, y) in enumerate(self._blocks)
+            for start in range(0, np.count_nonzero(y >= 0), CHUNK_ROWS)
+        )
+
+    def batches(self, size: int, shuffler: Any) -> Iterator[tuple[Any, Any]]:
+        """Yield tensors of so many examples, block after block, shuffled in both."""
+        import torch
+
+        piece = size * max(1, CHUNK_ROWS // size)
+        plan = (
+            (number, rows.numpy())
+            for number in torch.randperm(len(self._blocks), generator=shuffler).tolist()
+            for rows in torch.randperm(
+                np.count_nonzero(self._blocks[number][1] >= 0), generator=shuffler
+            ).split(piece)
+        )
+        for x, y in self._taken(plan):
+            yield from zip(
+                torch.from_numpy(x).split(size), torch.from_numpy(y).split(size), strict=True
+            )
 
     def logits(self, layers: list[Layer]) -> tuple[np.ndarray, np.ndarray]:
         """Return what a net says of every example, and the labels."""
         found = [(forward(layers, x), y) for x, y in self.chunks()]
         return tuple(np.concatenate(part) for part in zip(*found, strict=True))
 
-    def _load(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        block, y = self._blocks[number]
-        x = block.vectors()
-        x -= self._mean
-        x /= self._std
-        if (y < 0).any():
-            return x[y >= 0], y[y >= 0]
-        return x, y
+    def _taken(self, plan: Iterable[tuple[int, Any]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield rows of blocks; while some are computed with, some of the next are read."""
+        with ThreadPoolExecutor(1) as reader:
+            coming: deque[Future] = deque()
+            for number, rows in plan:
+                coming.append(reader.submit(self._take, number, rows))
+                if len(coming) > AHEAD:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+
+    def _take(self, number: int, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+        if self._loaded is None or self._loaded[0] != number:
+            self._loaded = None
+            block, y = self._blocks[number]
+            x, is_known = block.vectors(), y >= 0
+            self._loaded = number, *((x, y) if is_known.all() else (x[is_known], y[is_known]))
+        _, x, y = self._loaded
+        return x[rows], y[rows]
 
 
-def chunks(values: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield views of some rows at a time."""
-    for start in range(0, len(values), CHUNK_ROWS):
-        yield values[start : start + CHUNK_ROWS]
+def examples_for(
+    row: Mapping[str, Any], split: str, read: Callable[[str, str, str], Iterable[pa.RecordBatch]]
+) -> Examples:
+    """Read the split of a model. Raises ValueError where it is not what the queue counted."""
+    count = row[f"{split}_count"]
+    examples = Examples(read(split, *examples_of(row)), count, row["embedding_dim"])
+    if examples.count != count:
+        raise ValueError(
+            f"{row['classifier_id']}: the queue counts {count} {split} examples, dataset_{split} "
+            f"has {examples.count} for snapshot {row['snapshot_id']}"
+        )
+    return examples
 
 
 # ---------------------------------------------------------------------------------------------
@@ -479,8 +509,9 @@ def fit_mlp(train: Split, validation: Split, config: Mapping[str, Any]) -> Fit:
         ]
 
     shuffler = torch.Generator().manual_seed(config["seed"])
+    decay = config["weight_decay"] or 0.0
     optimizer = torch.optim.AdamW(
-        net.parameters(), lr=LEARNING_RATE, weight_decay=config["weight_decay"] or 0.0
+        net.parameters(), lr=LEARNING_RATE, weight_decay=decay, fused=True
     )
     loss_of = torch.nn.functional.cross_entropy
     batch_size = batch_size_of(train.count)
@@ -488,14 +519,12 @@ def fit_mlp(train: Split, validation: Split, config: Mapping[str, Any]) -> Fit:
     best_epoch, best_loss, best_layers = 0, np.inf, layers_now()
     for number in range(1, (MAX_EPOCHS if validation.count else FIXED_EPOCHS) + 1):
         total = 0.0
-        for block in train.blocks(torch.randperm(train.block_count, generator=shuffler).tolist()):
-            x, y = map(torch.from_numpy, block)
-            for batch in torch.randperm(len(y), generator=shuffler).split(batch_size):
-                optimizer.zero_grad()
-                loss = loss_of(net(x[batch]), y[batch])
-                loss.backward()
-                optimizer.step()
-                total += loss.item() * len(batch)
+        for x, y in train.batches(batch_size, shuffler):
+            optimizer.zero_grad()
+            loss = loss_of(net(x), y)
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(y)
         val_loss = log_loss(*validation.logits(layers_now())) if validation.count else None
         epochs.append(Epoch(total / train.count, val_loss))
         if val_loss is None or val_loss < best_loss:
@@ -559,9 +588,10 @@ def train(
     config: Mapping[str, Any],
     train_examples: Examples,
     validation_examples: Examples,
+    scaling: Scaling,
     trained_at: datetime,
 ) -> pa.Table:
-    """Train the one model that a row of the queue describes, and return its records.
+    """Train the one model that a row of the queue describes, on scaled examples.
 
     A validation example with a label that no training example has is set aside: the model has no
     probability for it. If the rest holds fewer than two labels, it cannot say when to stop or how
@@ -572,27 +602,20 @@ def train(
     its inputs.
     """
     name, classes = config["classifier_id"], list(config["classes"])
-    for what, found in (("train", train_examples), ("validation", validation_examples)):
-        if found.count != config[f"{what}_count"]:
-            raise ValueError(
-                f"{name}: the queue counts {config[f'{what}_count']} {what} examples, "
-                f"dataset_{what} has {found.count} for snapshot {config['snapshot_id']}"
-            )
     if config["architecture"] not in FITTERS:
         raise ValueError(f"{name}: unknown architecture {config['architecture']!r}")
     if sorted(train_examples.labels) != sorted(classes) or len(classes) < 2:
         raise ValueError(f"{name}: training labels are not the queue's classes {classes}")
 
-    mean, std = train_examples.scaling
-    train_split = Split(train_examples, classes, (mean, std))
-    validation = Split(validation_examples, classes, (mean, std))
+    train_split = Split(train_examples, classes)
+    validation = Split(validation_examples, classes)
     if validation.label_count < 2:
         log(f"{name}: fewer than two known labels in the validation split: temperature 1")
-        validation = Split(validation_examples, [], (mean, std))
+        validation = Split(validation_examples, [])
     with one_thread():
         fit = FITTERS[config["architecture"]](train_split, validation, config)
         temperature = fit_temperature(*validation.logits(fit.layers)) if validation.count else 1.0
-    layers = fold(fit.layers, mean, std, temperature)
+    layers = fold(fit.layers, *scaling, temperature)
     return records_of(config, fit, layers, temperature, trained_at)
 
 

@@ -67,7 +67,7 @@ probabilities_by_event as (
 
 scores as (
     select
-        {{ dbt.hash("vectors.model_id || '/' || vectors.event_id") }} as prediction_id,
+        vectors.prediction_id,
         vectors.classifier_id,
         vectors.model_id,
         vectors.event_id,

@@ -1,4 +1,3 @@
-import hashlib
 from datetime import datetime
 from types import SimpleNamespace
 
@@ -12,8 +11,8 @@ from scipy.special import softmax
 SCORED_AT = datetime(2026, 11, 2)
 KEYS = pa.schema(
     [
-        *((name, pa.string()) for name in ("classifier_id", "model_id", "event_id")),
-        ("deployment_state", pa.string()),
+        *((name, pa.string()) for name in ("prediction_id", "classifier_id", "model_id")),
+        *((name, pa.string()) for name in ("event_id", "deployment_state")),
         ("landed_at", pa.timestamp("us")),
         ("embedding", pa.list_(pa.float32())),
     ]
@@ -51,6 +50,7 @@ def stored(architecture="linear", classes=("a", "b"), units=None, model_id="m"):
 
 def event(event_id, embedding=(1.0, 2.0), landed_at=datetime(2026, 10, 1), **changes):
     row = {
+        "prediction_id": f"of {event_id}",
         "classifier_id": "c",
         "model_id": "m",
         "event_id": event_id,
@@ -135,7 +135,7 @@ def test_a_score_in_full(scorer):
     (row,) = scores.to_pylist()
     scored_at, probabilities = row.pop("scored_at"), row.pop("probabilities")
     assert row == {
-        "prediction_id": hashlib.md5(b"m/e1").hexdigest(),
+        "prediction_id": "of e1",
         "classifier_id": "c",
         "model_id": "m",
         "event_id": "e1",

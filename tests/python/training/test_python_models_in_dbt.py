@@ -58,6 +58,7 @@ STUBS = {
         from {{ ref('training_records') }} where record_type = 'unit'""",
     "prediction_queue": """
         select
+            {{ dbt.hash("champion.model_id || '/' || events.event_id") }} as prediction_id,
             'tone' as classifier_id, champion.model_id, events.event_id,
             'live' as deployment_state, events.landed_at, events.embedding
         from read_parquet('events.parquet') as events

@@ -1,0 +1,371 @@
+"""Training and scoring at size, beside what one would write instead, in one run, on one thread.
+
+A store of its own below target/bench holds SYNTHETIC examples: vectors of 384 float32, two labels
+that a plane of them tells apart, a validation split of a tenth. Every step runs in a process of its
+own, so that each has a peak of memory. DuckDB may hold MEMORY. Prints ratios: seconds of one
+machine mean nothing on another.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+FOLDER = Path("target/bench/training")
+DIMENSIONS, HIDDEN, CLASSES = 384, 128, ["negative", "other"]
+PART_ROWS = 65_536
+MEMORY = "1GB"
+BATCH = 1_024
+EPOCHS = 3
+
+
+def load(name: str) -> ModuleType:
+    """Return a Python model of the project, which is a file and no module."""
+    path = Path(f"models/python/{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def store(count: int, **options: bool) -> duckdb.DuckDBPyConnection:
+    """Open the store of so many examples."""
+    connection = duckdb.connect(str(FOLDER / f"{count}.duckdb"), **options)
+    connection.execute(f"set memory_limit = '{MEMORY}'; set threads = 2")
+    return connection
+
+
+def make_store(count: int) -> dict:
+    """Write so many training examples, and a tenth as many of validation."""
+    connection = store(count)
+    connection.execute(
+        "create table examples (split varchar, object_id varchar, label varchar, embedding float[])"
+    )
+    plane = np.random.default_rng(0).normal(size=DIMENSIONS).astype(np.float32)
+    for split, size in (("train", count), ("validation", count // 10)):
+        for start in range(0, size, PART_ROWS):
+            rows = min(PART_ROWS, size - start)
+            random = np.random.default_rng([start, size])
+            vectors = random.normal(size=(rows, DIMENSIONS)).astype(np.float32)
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            is_negative = vectors @ plane + random.normal(size=rows) / 2 > 0
+            offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * DIMENSIONS)
+            part = pa.table(  # noqa: F841 - DuckDB finds it by its name
+                {
+                    "split": [split] * rows,
+                    "object_id": [f"{split}-{number}" for number in range(start, start + rows)],
+                    "label": np.where(is_negative, *CLASSES).tolist(),
+                    "embedding": pa.ListArray.from_arrays(offsets, pa.array(vectors.ravel())),
+                }
+            )
+            connection.execute("insert into examples select * from part")
+    connection.execute("checkpoint")
+    # or the disk is still at work when the first step is timed
+    os.sync()
+    return {}
+
+
+def reader(count: int, split: str = "train") -> Iterator[pa.RecordBatch]:
+    """Return the examples of a split as the trainer reads them."""
+    query = f"select object_id, label, embedding from examples where split = '{split}'"  # noqa: S608
+    connection = store(count, read_only=True)
+    yield from connection.sql(query).to_arrow_reader(8_192)
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Return how long some work takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def tensors(count: int, split: str = "train") -> object:
+    """Return a split as the trainer holds it."""
+    size = count if split == "train" else count // 10
+    return load("training_records").Examples(reader(count, split), size, DIMENSIONS)
+
+
+def scan(count: int) -> dict:
+    """Have DuckDB give everything to Arrow, and drop it."""
+    return {"seconds": seconds_of(lambda: [None for _ in reader(count)])}
+
+
+def read(count: int) -> dict:
+    """From the warehouse to what the trainer trains on."""
+    return {"seconds": seconds_of(lambda: tensors(count))}
+
+
+def read_pandas(count: int) -> dict:
+    """From the warehouse to a matrix, by way of pandas."""
+
+    def work() -> np.ndarray:
+        query = "select label, embedding from examples where split = 'train'"
+        return np.stack(store(count, read_only=True).sql(query).df()["embedding"].to_list())
+
+    return {"seconds": seconds_of(work)}
+
+
+def gemm(count: int) -> dict:
+    """The matrix products of one epoch that no library can avoid: two of the first layer."""
+    import torch
+
+    torch.set_num_threads(1)
+    x, w, d = (
+        torch.randn(BATCH, DIMENSIONS),
+        torch.randn(DIMENSIONS, HIDDEN),
+        torch.randn(BATCH, HIDDEN),
+    )
+
+    def work() -> None:
+        for _ in range(count // BATCH):
+            torch.mm(x, w)
+            torch.mm(x.T, d)
+
+    return {"seconds": seconds_of(work)}
+
+
+def config(architecture: str, count: int) -> dict:
+    """Return a row of the training queue."""
+    texts = ("classifier_id", "dataset_id", "task", "snapshot_id", "encoder_id")
+    texts += ("encoder_fingerprint", "model_id", "positive_label")
+    return dict.fromkeys(texts, "bench") | {
+        "architecture": architecture,
+        "trainer_version": "2",
+        "classes": CLASSES,
+        "hidden_units": HIDDEN if architecture == "mlp" else None,
+        "embedding_dim": DIMENSIONS,
+        "seed": 1,
+        "train_count": count,
+        "validation_count": count // 10,
+        "weight_decay": 0.1,
+        "decision_threshold": 0.5,
+        "snapshot_as_of": datetime(2026, 10, 1, tzinfo=UTC),
+    }
+
+
+def epoch(count: int) -> dict:
+    """One epoch of the trainer, its vectors already in place."""
+    trainer = load("training_records")
+    examples = tensors(count)
+    split, nothing = trainer.Split(examples, CLASSES), trainer.Split(examples, [])
+    with trainer.one_thread():
+        # the first steps of a process import and compile: one and two epochs, less one
+        seconds = []
+        for trainer.FIXED_EPOCHS in (1, 1, 2):
+            work = lambda: trainer.fit_mlp(split, nothing, config("mlp", count))  # noqa: E731
+            seconds.append(seconds_of(work))
+        return {"seconds": seconds[2] - seconds[1]}
+
+
+def held(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return all examples as a matrix and labels, for the ways that need them so."""
+    x, y = np.empty((count, DIMENSIONS), np.float32), np.empty(count, np.int64)
+    start = 0
+    for batch in reader(count):
+        stop = start + batch.num_rows
+        x[start:stop] = batch["embedding"].flatten().to_numpy().reshape(-1, DIMENSIONS)
+        y[start:stop] = batch["label"].to_numpy(zero_copy_only=False) == CLASSES[0]
+        start = stop
+    return x, y
+
+
+def epoch_sklearn(count: int) -> dict:
+    """One epoch of scikit-learn's MLPClassifier."""
+    import warnings
+
+    from sklearn.neural_network import MLPClassifier
+    from threadpoolctl import threadpool_limits
+
+    warnings.simplefilter("ignore")
+    x, y = held(count)
+    net = MLPClassifier((HIDDEN,), batch_size=BATCH, max_iter=1, random_state=1)
+    with threadpool_limits(limits=1):
+        return {"seconds": seconds_of(lambda: net.fit(x, y))}
+
+
+def epoch_loader(count: int) -> dict:
+    """One epoch as torch's tutorials write it: a DataLoader over a TensorDataset."""
+    import torch
+    from torch.utils.data import DataLoader, TensorDataset
+
+    torch.set_num_threads(1)
+    x, y = map(torch.from_numpy, held(count))
+    net = torch.nn.Sequential(
+        torch.nn.Linear(DIMENSIONS, HIDDEN), torch.nn.ReLU(), torch.nn.Linear(HIDDEN, 2)
+    )
+    optimizer = torch.optim.AdamW(net.parameters())
+
+    def work() -> None:
+        for batch, labels in DataLoader(TensorDataset(x, y), batch_size=BATCH, shuffle=True):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(net(batch), labels).backward()
+            optimizer.step()
+
+    return {"seconds": seconds_of(work)}
+
+
+def train(count: int, architecture: str) -> dict:
+    """Train one model, from the warehouse to its rows; the mlp for EPOCHS epochs."""
+    trainer = load("training_records")
+    trainer.MAX_EPOCHS = EPOCHS
+    found = []
+
+    def work() -> None:
+        rows = [config(architecture, count)]
+        read_split = lambda split, *_: reader(count, split)  # noqa: E731
+        found.append(trainer.train_all(rows, read_split, datetime.now(UTC)))
+
+    return {"seconds": seconds_of(work)}
+
+
+def score(count: int) -> dict:
+    """Score every example with a stored network, from table to table, in Arrow batches."""
+    scorer = load("prediction_scores")
+    network = scorer.Network("bench", random_layers())
+    connection = store(count)
+    query = """
+        select
+            md5('bench/' || object_id) as prediction_id, 'bench' as classifier_id,
+            'bench' as model_id, object_id as event_id, 'live' as deployment_state, embedding
+        from examples where split = 'train'"""
+
+    def work() -> None:
+        batches = connection.cursor().sql(query).to_arrow_reader(scorer.BATCH_ROWS)
+        scored = pa.RecordBatchReader.from_batches(  # noqa: F841 - DuckDB finds it by its name
+            scorer.SCORE_SCHEMA,
+            scorer.score_batches(batches, {"bench": network}, datetime(2026, 11, 1)),
+        )
+        connection.execute("create or replace table scores as select * from scored")
+
+    seconds = seconds_of(work)
+    if connection.sql("select count(*) from scores").fetchall() != [(count,)]:
+        raise SystemExit("some examples have no score")
+    return {"seconds": seconds}
+
+
+def score_pandas(count: int) -> dict:
+    """The same by pandas and torch."""
+    import pandas as pd
+    import torch
+
+    layers = [[torch.from_numpy(part).float() for part in layer] for layer in random_layers()]
+    connection = store(count)
+
+    def work() -> None:
+        query = "select object_id, embedding from examples where split = 'train'"
+        rows = connection.sql(query).df()
+        x = torch.from_numpy(np.stack(rows["embedding"].to_list()))
+        with torch.inference_mode():
+            hidden = torch.relu(torch.nn.functional.linear(x, *layers[0]))
+            shares = torch.nn.functional.linear(hidden, *layers[1]).softmax(1).numpy()
+        scored = pd.DataFrame(  # noqa: F841 - DuckDB finds it by its name
+            {"event_id": rows["object_id"], "probabilities": list(shares)}
+        )
+        connection.execute("create or replace table scores as select * from scored")
+
+    return {"seconds": seconds_of(work)}
+
+
+def random_layers() -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return a network as it would be stored."""
+    random = np.random.default_rng(2)
+    sizes = [(HIDDEN, DIMENSIONS), (2, HIDDEN)]
+    return [(random.normal(size=size), random.normal(size=size[0])) for size in sizes]
+
+
+STEPS: dict[str, Callable[[int], dict]] = {
+    "DuckDB's own scan to Arrow": scan,
+    "from rows to the trainer's blocks": read,
+    "from rows to a matrix by pandas": read_pandas,
+    "matrix products of an epoch": gemm,
+    "an epoch of the trainer": epoch,
+    "an epoch of MLPClassifier": epoch_sklearn,
+    "an epoch of torch with a DataLoader": epoch_loader,
+    "training a linear model": lambda count: train(count, "linear"),
+    f"training an mlp, {EPOCHS} epochs": lambda count: train(count, "mlp"),
+    "scoring, table to table": score,
+    "scoring by pandas and torch": score_pandas,
+}
+# what holds all examples is shown at the first size only
+OURS = {0, 1, 3, 4, 7, 8, 9}
+MAKE = -1
+SECONDS, MEGABYTES = 0, 1
+RATIOS = (
+    ("rows to tensors / DuckDB's scan", SECONDS, 1, 0, "1.5"),
+    ("pandas / DuckDB's scan", SECONDS, 2, 0, ""),
+    ("epoch / its matrix products", SECONDS, 4, 3, "1.5"),
+    ("MLPClassifier / the matrix products", SECONDS, 5, 3, ""),
+    ("DataLoader / the matrix products", SECONDS, 6, 3, ""),
+    ("scoring by pandas and torch / ours", SECONDS, 10, 9, "4"),
+    ("memory of training / of reading by pandas", MEGABYTES, 8, 2, ".50"),
+    ("memory of scoring / by pandas and torch", MEGABYTES, 9, 10, ".33"),
+)
+
+
+def step(count: int, number: int) -> dict:
+    """Run a step in a process of its own."""
+    command = [sys.executable, __file__, "--step", str(number), "--examples", str(count)]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+    return json.loads(output.splitlines()[-1])
+
+
+def measure(count: int, is_first: bool) -> dict[int, tuple[float, float]]:
+    """Run the steps over a store of so many examples. Returns seconds and MB of each."""
+    # in a process of its own, too: a process begins with the peak of the one that started it
+    step(count, MAKE)
+    print(f"{count} examples")
+    found = {}
+    for number, name in enumerate(STEPS):
+        if not is_first and number not in OURS:
+            continue
+        told = step(count, number)
+        found[number] = told["seconds"], told["megabytes"]
+        print(f"  {name:<42}{told['seconds']:>8.1f} s {told['megabytes']:>8.0f} MB", flush=True)
+    for name, what, one, other, goal in RATIOS:
+        if {one, other} <= set(found):
+            told = f"  {name:<42}{found[one][what] / found[other][what]:>8.2f}"
+            print(told + (f" (goal: {goal})" if goal else ""))
+    (FOLDER / f"{count}.duckdb").unlink()
+    return found
+
+
+def main() -> None:
+    """Measure every size, and how the second grows on the first."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--examples", type=int, nargs="+", default=[1_000_000, 4_000_000])
+    parser.add_argument("--step", type=int, help="one step, in this process")
+    asked = parser.parse_args()
+    if asked.step is not None:
+        work = make_store if asked.step == MAKE else list(STEPS.values())[asked.step]
+        told = work(asked.examples[0])
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        print(json.dumps(told | {"megabytes": peak}))
+        return
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    found = [measure(size, number == 0) for number, size in enumerate(asked.examples)]
+    for size, other in zip(asked.examples[1:], found[1:], strict=True):
+        print(f"{size} beside {asked.examples[0]} examples")
+        for number, (seconds, megabytes) in other.items():
+            first = found[0][number]
+            name = list(STEPS)[number]
+            print(f"  {name:<42}{seconds / first[0]:>8.2f} {megabytes / first[1]:>8.2f} times")
+    shutil.rmtree(FOLDER)
+
+
+if __name__ == "__main__":
+    main()
