@@ -1,7 +1,7 @@
 {# The metrics of scikit-learn, from counts and sums. A metric that these rows do not define is
    null, never a number that looks like a bad model. What unknown labels do: see scored_classes. #}
 {%- set metrics = ['roc_auc', 'pr_auc', 'log_loss', 'brier', 'ece', 'accuracy', 'macro_f1'] -%}
-{%- set epsilon = '2.220446049250313e-16' %}
+{%- set keys = ['model_id', 'evaluation_snapshot_id', 'split'] %}
 
 with examples as (
     select * from {{ ref('scored_examples') }}
@@ -46,64 +46,8 @@ thresholds as (
     group by model_id, evaluation_snapshot_id, split, class_label, probability
 ),
 
-cumulated as (
-    select
-        model_id,
-        evaluation_snapshot_id,
-        split,
-        class_label,
-        positives,
-        negatives,
-        sum(positives) over down_to_here as positives_so_far,
-        sum(negatives) over down_to_here as negatives_so_far
-    from thresholds
-    window down_to_here as (
-        partition by model_id, evaluation_snapshot_id, split, class_label
-        order by probability desc
-        rows between unbounded preceding and current row
-    )
-),
-
--- roc: of all pairs of a positive and a negative the share with the positive above; a tie is half
--- pr: the precision at each threshold, weighted with the positives that it adds
-ranking_by_class as (
-    select
-        model_id,
-        evaluation_snapshot_id,
-        split,
-        class_label,
-        sum(negatives * (positives_so_far - positives / 2))
-        / nullif(sum(positives) * sum(negatives), 0) as roc_auc,
-        sum(positives * positives_so_far / (positives_so_far + negatives_so_far))
-        / nullif(sum(positives), 0) as pr_auc
-    from cumulated
-    group by model_id, evaluation_snapshot_id, split, class_label
-),
-
--- the mean over the classes is undefined as soon as one of them is
-ranking as (
-    select
-        model_id,
-        evaluation_snapshot_id,
-        split,
-        case when count(roc_auc) = count(*) then avg(roc_auc) end as roc_auc,
-        case when count(pr_auc) = count(*) then avg(pr_auc) end as pr_auc
-    from ranking_by_class
-    group by model_id, evaluation_snapshot_id, split
-),
-
-errors as (
-    select
-        model_id,
-        evaluation_snapshot_id,
-        object_id,
-        split,
-        power(probability - case when is_label then 1 else 0 end, 2) as squared_error,
-        -- scikit-learn's epsilon, the distance from 1 to the next double
-        greatest({{ epsilon }}, least(1 - {{ epsilon }}, probability)) as clipped_probability,
-        is_label,
-        is_judged
-    from scored_classes
+ranks as (
+    {{ ranking('thresholds', keys) | indent(4) }}
 ),
 
 losses as (
@@ -111,9 +55,9 @@ losses as (
         model_id,
         evaluation_snapshot_id,
         split,
-        avg(case when is_label then -ln(clipped_probability) end) as log_loss,
+        avg(log_loss) as log_loss,
         sum(case when is_judged then squared_error end) / count(distinct object_id) as brier
-    from errors
+    from scored_classes
     group by model_id, evaluation_snapshot_id, split
 ),
 
@@ -182,8 +126,8 @@ measured as (
         evaluations.task,
         evaluations.evaluation_snapshot_id,
         evaluations.split,
-        ranking.roc_auc,
-        ranking.pr_auc,
+        ranks.roc_auc,
+        ranks.pr_auc,
         losses.log_loss,
         losses.brier,
         calibration_error.ece,
@@ -191,11 +135,11 @@ measured as (
         decisions.macro_f1,
         evaluations.example_count
     from evaluations
-    inner join ranking
+    inner join ranks
         on
-            evaluations.model_id = ranking.model_id
-            and evaluations.evaluation_snapshot_id = ranking.evaluation_snapshot_id
-            and evaluations.split = ranking.split
+            evaluations.model_id = ranks.model_id
+            and evaluations.evaluation_snapshot_id = ranks.evaluation_snapshot_id
+            and evaluations.split = ranks.split
     inner join losses
         on
             evaluations.model_id = losses.model_id
@@ -229,6 +173,31 @@ one_row_per_metric as (
     union all
     {%- endif %}
     {%- endfor %}
+),
+
+intervals as (
+    select * from {{ ref('metric_intervals') }}
+),
+
+with_intervals as (
+    select
+        one_row_per_metric.model_id,
+        one_row_per_metric.classifier_id,
+        one_row_per_metric.task,
+        one_row_per_metric.evaluation_snapshot_id,
+        one_row_per_metric.split,
+        one_row_per_metric.metric,
+        one_row_per_metric.value,
+        intervals.value_lower,
+        intervals.value_upper,
+        one_row_per_metric.example_count
+    from one_row_per_metric
+    left join intervals
+        on
+            one_row_per_metric.model_id = intervals.model_id
+            and one_row_per_metric.evaluation_snapshot_id = intervals.evaluation_snapshot_id
+            and one_row_per_metric.metric = intervals.metric
+            and one_row_per_metric.split = 'test'
 )
 
-select * from one_row_per_metric
+select * from with_intervals

@@ -1,6 +1,9 @@
 {# Every example against every class: the one-vs-rest form that metrics of probabilities read.
    A label that the model does not know is a class to which it gave probability zero: its examples
    stay, and count against it. #}
+{#- scikit-learn's, the distance from 1 to the next double -#}
+{%- set epsilon = '2.220446049250313e-16' %}
+
 with examples as (
     select * from {{ ref('scored_examples') }}
 ),
@@ -27,8 +30,10 @@ against_every_class as (
         examples.model_id,
         examples.evaluation_snapshot_id,
         examples.object_id,
+        examples.split_group_id,
         examples.split,
         examples.label,
+        examples.is_correct,
         examples.positive_label,
         classes_in_question.class_label,
         examples.classes,
@@ -53,13 +58,23 @@ judged as (
         model_id,
         evaluation_snapshot_id,
         object_id,
+        split_group_id,
         split,
         class_label,
         coalesce({{ array_item('probabilities', 'class_position') }}, 0) as probability,
         class_label = label as is_label,
         -- two classes are judged by the positive one alone, several by each in turn
-        positive_label is null or class_label = positive_label as is_judged
+        positive_label is null or class_label = positive_label as is_judged,
+        is_correct
     from located
+),
+
+errors as (
+    select
+        *,
+        power(probability - case when is_label then 1 else 0 end, 2) as squared_error,
+        case when is_label then -ln(greatest({{ epsilon }}, least(1 - {{ epsilon }}, probability))) end as log_loss
+    from judged
 )
 
-select * from judged
+select * from errors

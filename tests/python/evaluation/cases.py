@@ -1,12 +1,16 @@
 """Random rooms of frozen examples, and what numpy and scikit-learn say of them."""
 
+import hashlib
 import itertools
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 from sklearn import metrics
 
+# draws that are judged by scikit-learn, too: it takes its time
+REPLICATES = 20
 CLASSES = ["anger", "boredom", "calm", "delight", "envy"]
 
 
@@ -56,10 +60,10 @@ class Network:
 
 
 def random_metric_cases(seed: int = 20261101) -> list[MetricCase]:
-    """Sizes, ties, missing and unknown classes, in every combination that fits into 108 cases."""
+    """Sizes, ties, missing and unknown classes, in every combination that fits into 200 cases."""
     rng = np.random.default_rng(seed)
     cases = []
-    for number in range(108):
+    for number in range(200):
         size = [1, 2, 7, 40, 250, 600][number % 6]
         class_count = [2, 2, 3, 4, 5][number % 5]
         classes = CLASSES[:class_count]
@@ -138,6 +142,62 @@ def random_networks(seed: int = 20261102) -> list[Network]:
                 )
             )
     return networks
+
+
+def customer_of(position: int) -> str:
+    """One to four examples a customer."""
+    return f"customer {int(np.sqrt(8 * position + 1) - 1) // 2 if position < 10 else position // 3}"
+
+
+def poisson_weights(replicate: int, customers: list[str]) -> np.ndarray:
+    """How often each customer is drawn: the quantile function at the hash's place in [0, 1)."""
+    drawn = [hashlib.md5(f"{replicate}|{name}".encode()).hexdigest()[:15] for name in customers]
+    return stats.poisson.ppf([(int(it, 16) % 10**12 + 0.5) / 10**12 for it in drawn], 1)
+
+
+def reference_replicates(case: MetricCase) -> list[dict[str, float | None]]:
+    """Each draw's metrics by scikit-learn, with its sample weights; None where they are undefined."""
+    classes = sorted({*case.classes, *case.labels})
+    probabilities = np.zeros((len(case.labels), len(classes)))
+    for position, name in enumerate(case.classes):
+        probabilities[:, classes.index(name)] = case.probabilities[:, position]
+    labels, predicted = np.array(case.labels), np.array(predicted_labels(case))
+    judged = [case.positive_label] if case.positive_label else classes
+    customers = [customer_of(position) for position in range(len(labels))]
+    found = []
+    for replicate in range(1, REPLICATES + 1):
+        weights = poisson_weights(replicate, customers)
+        if not weights.any():
+            continue
+        kept = weights > 0
+        columns = [
+            (labels[kept] == name, probabilities[kept, classes.index(name)]) for name in judged
+        ]
+        values = dict.fromkeys(("roc_auc", "pr_auc"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if all(truth.any() and not truth.all() for truth, _ in columns):
+                values["roc_auc"] = np.mean(
+                    [metrics.roc_auc_score(*it, sample_weight=weights[kept]) for it in columns]
+                )
+            if all(truth.any() for truth, _ in columns):
+                values["pr_auc"] = np.mean(
+                    [
+                        metrics.average_precision_score(*it, sample_weight=weights[kept])
+                        for it in columns
+                    ]
+                )
+            values["log_loss"] = metrics.log_loss(
+                labels[kept], probabilities[kept], labels=classes, sample_weight=weights[kept]
+            )
+        values["brier"] = sum(
+            np.average((truth - values) ** 2, weights=weights[kept]) for truth, values in columns
+        )
+        values["accuracy"] = metrics.accuracy_score(
+            labels[kept], predicted[kept], sample_weight=weights[kept]
+        )
+        found.append(values)
+    return found
 
 
 def predicted_labels(case: MetricCase) -> list[str]:

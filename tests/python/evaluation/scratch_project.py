@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import jinja2
 import pyarrow as pa
-from cases import MetricCase, Network
+from cases import MetricCase, Network, customer_of
 
 ROOT = Path(__file__).resolve().parents[3]
 INVARIANTS = [
@@ -236,7 +236,10 @@ def fixture_rows(
                     "dataset_id": f"dataset of {model.model_id}",
                     "object_id": f"{model.model_id}/{position}",
                     "object_version": "1",
-                    "split_group_id": f"customer {position}",
+                    # a network is not examined on customers of its training split
+                    "split_group_id": customer_of(position)
+                    if isinstance(model, MetricCase)
+                    else f"customer {position}",
                     "split": getattr(model, "split", ["train", "validation", "test"][position % 3]),
                     "label": label,
                     "selected_by": "organic",
@@ -295,7 +298,11 @@ def fixture_rows(
     moved = networks[0]
     current = "current snapshot"
     rows["current_snapshots"] = [
-        {"dataset_id": f"dataset of {moved.model_id}", "snapshot_id": current}
+        {"dataset_id": f"dataset of {moved.model_id}", "snapshot_id": current},
+        *(
+            {"dataset_id": f"dataset of {case.model_id}", "snapshot_id": case.snapshot_id}
+            for case in cases
+        ),
     ]
     rows["dataset_headers"].append(
         {"dataset_id": f"dataset of {moved.model_id}", "snapshot_id": current}

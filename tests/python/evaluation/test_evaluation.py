@@ -2,7 +2,14 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
-from cases import predicted_labels, random_metric_cases, random_networks, reference_metrics
+from cases import (
+    REPLICATES,
+    predicted_labels,
+    random_metric_cases,
+    random_networks,
+    reference_metrics,
+    reference_replicates,
+)
 from scratch_project import INVARIANTS, ScratchProject, fixture_rows, render
 
 METRICS = {"roc_auc", "pr_auc", "log_loss", "brier", "ece", "accuracy", "macro_f1"}
@@ -43,9 +50,57 @@ def test_metrics_equal_scikit_learn(case, measured):
             assert value == pytest.approx(expected[metric], rel=1e-9, abs=1e-9), metric
 
 
+DRAWN = [case for case in CASES if case.split == "test"]
+
+
+@pytest.fixture(scope="module")
+def replicates(built):
+    """The draws of a model by number."""
+    found: dict[str, list[dict]] = {}
+    for row in built.rows("select * from internal.bootstrap_replicates order by replicate"):
+        found.setdefault(row["model_id"], []).append(row)
+    return found
+
+
+@pytest.mark.parametrize("case", DRAWN, ids=lambda case: case.model_id)
+def test_replicates_equal_scikit_learn_with_the_same_weights(case, replicates):
+    found = [row for row in replicates[case.model_id] if row["replicate"] <= REPLICATES]
+    expected = reference_replicates(case)
+    assert len(found) == len(expected)
+    for metric in ("roc_auc", "pr_auc", "log_loss", "brier", "accuracy"):
+        values = [row[metric] for row in found]
+        assert values == [
+            it[metric] if it[metric] is None else pytest.approx(it[metric], rel=1e-9, abs=1e-9)
+            for it in expected
+        ], metric
+
+
+def test_intervals_are_percentiles_of_the_replicates(built, replicates):
+    given = 0
+    for row in built.rows("select * from published.classifier_metrics where split = 'test'"):
+        draws = [it.get(row["metric"]) for it in replicates.get(row["model_id"], [])]
+        ordered = sorted(value for value in draws if value is not None)
+        bounds = row["value_lower"], row["value_upper"]
+        if (
+            len(ordered) < 190
+            or row["evaluation_snapshot_id"] == f"snapshot of {NETWORKS[0].model_id}"
+        ):
+            assert bounds == (None, None)
+        else:
+            outside = len(ordered) // 40
+            assert bounds == (ordered[outside], ordered[-outside - 1])
+            given += 1
+    assert given > 200
+    undefined = built.rows(
+        "select count(*) as n from published.classifier_metrics where split = 'validation'"
+        " and (value_lower is not null or value_upper is not null)"
+    )
+    assert undefined == [{"n": 0}]
+
+
 def test_the_cases_hold_what_they_promise():
     expected = [reference_metrics(case) for case in CASES]
-    assert len(CASES) >= 60
+    assert len(CASES) == 200
     assert 10 < sum(values["roc_auc"] is None for values in expected) < len(CASES) - 40
     assert any(values["pr_auc"] is None for values in expected)
     assert any(set(case.labels) - set(case.classes) and case.positive_label for case in CASES)
