@@ -82,6 +82,15 @@ SCHEMAS = {
         decided_at=_TIME,
         landed_at=_TIME,
     ),
+    "promotion_events": _schema(
+        event_id=pa.string(),
+        classifier_id=pa.string(),
+        model_id=pa.string(),
+        decided_by=pa.string(),
+        reason=pa.string(),
+        decided_at=_TIME,
+        landed_at=_TIME,
+    ),
     "erasure_requests": _schema(
         event_id=pa.string(),
         scope=pa.string(),

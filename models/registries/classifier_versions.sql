@@ -10,4 +10,6 @@
     'owner': 'string',
     'hidden_units': 'int64',
     'weight_decay': 'double',
+    'gate_margin': 'double',
+    'gate_largest_ece': 'double',
 }) }}

@@ -5,6 +5,7 @@
     ('account_events', 'base_account_events', 'stg_account_events'),
     ('rating_events', 'base_rating_events', 'stg_rating_events'),
     ('decision_events', 'base_decision_events', 'stg_decision_events'),
+    ('promotion_events', 'base_promotion_events', 'stg_promotion_events'),
     ('erasure_requests', 'base_erasure_requests', 'stg_erasure_requests'),
 ] -%}
 

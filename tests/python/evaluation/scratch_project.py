@@ -25,7 +25,21 @@ TIME = pa.timestamp("us")
 
 # the columns that the room reads of each parent
 PARENTS = {
-    "classifiers": {"classifier_id": "s", "dataset_id": "s", "encoder_id": "s", "state": "s"},
+    "classifiers": {
+        "classifier_id": "s",
+        "dataset_id": "s",
+        "encoder_id": "s",
+        "state": "s",
+        "gate_margin": pa.float64(),
+        "gate_largest_ece": pa.float64(),
+    },
+    "stg_promotion_events": {
+        "event_id": "s",
+        "classifier_id": "s",
+        "model_id": "s",
+        "decided_by": "s",
+        "decided_at": TIME,
+    },
     "encoders": {"encoder_id": "s", "encoder_fingerprint": "s"},
     "current_snapshots": {"dataset_id": "s", "snapshot_id": "s"},
     "dataset_headers": {"dataset_id": "s", "snapshot_id": "s", "as_of": TIME},

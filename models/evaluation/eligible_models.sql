@@ -1,0 +1,77 @@
+{# The models that may answer for a classifier in use: of its registered dataset and encoder, so that after a change in the
+   registry no older model does. #}
+with classifiers as (
+    select * from {{ ref('classifiers') }}
+    where state in ('live', 'shadow')
+),
+
+encoders as (
+    select * from {{ ref('encoders') }}
+),
+
+classifier_models as (
+    select * from {{ ref('classifier_models') }}
+),
+
+training_queue as (
+    select * from {{ ref('training_queue') }}
+),
+
+current_snapshots as (
+    select * from {{ ref('current_snapshots') }}
+),
+
+removals as (
+    select * from {{ ref('snapshot_removals') }}
+    where split in ('train', 'validation')
+),
+
+unlearned as (
+    select distinct classifier_models.model_id
+    from classifier_models
+    inner join removals
+        on
+            classifier_models.snapshot_id = removals.snapshot_id
+            and classifier_models.trained_at < removals.removed_at
+),
+
+eligible as (
+    select
+        classifiers.classifier_id,
+        classifiers.dataset_id,
+        classifier_models.model_id,
+        classifiers.encoder_id,
+        encoders.encoder_fingerprint,
+        classifiers.state as deployment_state,
+        classifier_models.positive_label,
+        current_snapshots.snapshot_id as current_snapshot_id,
+        classifiers.gate_margin,
+        classifiers.gate_largest_ece,
+        training_queue.model_id is not null as is_wanted,
+        unlearned.model_id is not null as has_learned_erased_rows,
+        row_number() over (
+            partition by classifiers.classifier_id
+            order by
+                case when training_queue.model_id is not null then 1 else 2 end asc,
+                classifier_models.snapshot_as_of desc,
+                classifier_models.trained_at desc,
+                classifier_models.model_id asc
+        ) as preference
+    from classifiers
+    inner join encoders
+        on classifiers.encoder_id = encoders.encoder_id
+    inner join classifier_models
+        on
+            classifiers.classifier_id = classifier_models.classifier_id
+            and classifiers.dataset_id = classifier_models.dataset_id
+            and encoders.encoder_fingerprint = classifier_models.encoder_fingerprint
+    left join current_snapshots
+        on classifiers.dataset_id = current_snapshots.dataset_id
+    -- a registry row that was changed and changed back calls for a model that is not the newest
+    left join training_queue
+        on classifier_models.model_id = training_queue.model_id
+    left join unlearned
+        on classifier_models.model_id = unlearned.model_id
+)
+
+select * from eligible

@@ -1,0 +1,273 @@
+{# Who answers, and why. A build takes at most one new model of each classifier into question: the one that a person asks for, or
+   else the one that the registry and the current snapshot call for. The gate lets it answer unless it may be worse. #}
+{# On a new store nothing is held, and the linter takes the indentation after that for another depth. #}
+-- noqa: disable=LT02
+{{ config(materialized = 'incremental', full_refresh = false) }}
+
+with eligible as (
+    select * from {{ ref('eligible_models') }}
+),
+
+replicates as (
+    select * from {{ ref('bootstrap_replicates') }}
+),
+
+test_metrics as (
+    select
+        model_id,
+        evaluation_snapshot_id,
+        max(example_count) as example_count,
+        max(case when metric = 'roc_auc' then value end) as roc_auc,
+        max(case when metric = 'ece' then value end) as ece
+    from {{ ref('classifier_metrics') }}
+    where split = 'test'
+    group by model_id, evaluation_snapshot_id
+),
+
+held as (
+    {%- if is_incremental() %}
+    select * from {{ this }}
+    {%- else %}
+    select
+        cast(null as string) as classifier_id,
+        cast(null as string) as dataset_id,
+        cast(null as string) as model_id,
+        cast(null as string) as compared_model_id,
+        cast(null as string) as evaluation_snapshot_id,
+        cast(null as string) as event_id,
+        false as is_promoted,
+        cast(null as {{ float_type() }}) as difference,
+        {{ utc_now() }} as decided_at
+    from eligible
+    where false
+    {%- endif %}
+),
+
+answering as (
+    select
+        held.classifier_id,
+        held.model_id,
+        eligible.has_learned_erased_rows
+    from held
+    inner join eligible
+        on
+            held.classifier_id = eligible.classifier_id
+            and held.model_id = eligible.model_id
+    where held.is_promoted
+    qualify row_number() over (
+        partition by held.classifier_id
+        order by held.decided_at desc
+    ) = 1
+),
+
+-- a person's word counts once, and of several the last
+asked_for as (
+    select
+        events.event_id,
+        events.classifier_id,
+        events.model_id,
+        events.decided_by,
+        eligible.dataset_id,
+        eligible.current_snapshot_id,
+        case
+            when eligible.model_id is null then 'not_eligible'
+            when row_number() over (
+                partition by events.classifier_id, eligible.model_id is null
+                order by events.decided_at desc, events.event_id desc
+            ) = 1 then 'asked_for'
+            else 'asked_for_another_later'
+        end as reason
+    from {{ ref('stg_promotion_events') }} as events
+    left join eligible
+        on
+            events.classifier_id = eligible.classifier_id
+            and events.model_id = eligible.model_id
+    where not exists (
+        select 1
+        from held
+        where held.event_id = events.event_id
+    )
+),
+
+-- whom a person replaced the gate does not bring back
+taken_down as (
+    select distinct
+        classifier_id,
+        compared_model_id as model_id
+    from held
+    where event_id is not null and is_promoted
+),
+
+candidates as (
+    select
+        eligible.classifier_id,
+        eligible.dataset_id,
+        eligible.model_id,
+        eligible.current_snapshot_id,
+        eligible.gate_margin,
+        eligible.gate_largest_ece,
+        answering.model_id as compared_model_id,
+        coalesce(answering.has_learned_erased_rows and not eligible.has_learned_erased_rows, false) as is_overdue,
+        taken_down.model_id is not null as is_taken_down
+    from eligible
+    left join answering
+        on eligible.classifier_id = answering.classifier_id
+    left join taken_down
+        on
+            eligible.classifier_id = taken_down.classifier_id
+            and eligible.model_id = taken_down.model_id
+    left join asked_for
+        on
+            eligible.classifier_id = asked_for.classifier_id
+            and asked_for.reason = 'asked_for'
+    where
+        eligible.preference = 1
+        and (answering.model_id is null or (eligible.is_wanted and eligible.model_id <> answering.model_id))
+        and asked_for.classifier_id is null
+),
+
+-- draw by draw: both models meet the same customers
+differences as (
+    select
+        candidates.classifier_id,
+        own.roc_auc - compared.roc_auc as difference,
+        row_number() over (
+            partition by candidates.classifier_id
+            order by own.roc_auc - compared.roc_auc
+        ) as place,
+        count(*) over (partition by candidates.classifier_id) as draw_count
+    from candidates
+    inner join replicates as own
+        on
+            candidates.model_id = own.model_id
+            and candidates.current_snapshot_id = own.evaluation_snapshot_id
+    inner join replicates as compared
+        on
+            candidates.compared_model_id = compared.model_id
+            and candidates.current_snapshot_id = compared.evaluation_snapshot_id
+            and own.replicate = compared.replicate
+    where own.roc_auc is not null and compared.roc_auc is not null
+),
+
+-- a twentieth of the draws are below
+bounds as (
+    select
+        classifier_id,
+        draw_count,
+        max(case when place = floor(draw_count / 20) + 1 then difference end) as difference_lower
+    from differences
+    group by classifier_id, draw_count
+),
+
+looks as (
+    select
+        dataset_id,
+        count(*) as look_count
+    from held
+    where difference is not null
+    group by dataset_id
+),
+
+compared_models as (
+    select
+        candidates.*,
+        own.example_count,
+        compared.example_count as compared_example_count,
+        own.roc_auc,
+        compared.roc_auc as compared_roc_auc,
+        own.roc_auc - compared.roc_auc as difference,
+        bounds.difference_lower,
+        coalesce(bounds.draw_count, 0) as draw_count,
+        own.ece,
+        looks.look_count
+    from candidates
+    left join test_metrics as own
+        on
+            candidates.model_id = own.model_id
+            and candidates.current_snapshot_id = own.evaluation_snapshot_id
+    left join test_metrics as compared
+        on
+            candidates.compared_model_id = compared.model_id
+            and candidates.current_snapshot_id = compared.evaluation_snapshot_id
+    left join bounds
+        on candidates.classifier_id = bounds.classifier_id
+    left join looks
+        on candidates.dataset_id = looks.dataset_id
+),
+
+judged as (
+    select
+        *,
+        case
+            when compared_model_id is null then 'first_model'
+            when is_taken_down then 'taken_down_by_a_person'
+            when is_overdue then 'replaces_a_model_of_erased_rows'
+            when draw_count < 0.95 * {{ var('bootstrap_replicates') }} then 'too_few_examples'
+            when example_count <> compared_example_count then 'not_the_same_examples'
+            when ece > gate_largest_ece then 'badly_calibrated'
+            when difference_lower <= -gate_margin then 'may_be_worse'
+            else 'not_worse'
+        end as reason
+    from compared_models
+),
+
+decisions as (
+    select
+        judged.classifier_id,
+        judged.dataset_id,
+        judged.model_id,
+        judged.compared_model_id,
+        judged.current_snapshot_id as evaluation_snapshot_id,
+        cast(null as string) as event_id,
+        'gate' as decided_by,
+        judged.reason in ('first_model', 'replaces_a_model_of_erased_rows', 'not_worse') as is_promoted,
+        judged.reason,
+        judged.example_count,
+        judged.roc_auc,
+        judged.compared_roc_auc,
+        judged.difference,
+        judged.difference_lower,
+        judged.gate_margin,
+        judged.ece,
+        judged.gate_largest_ece,
+        case when judged.difference is not null then coalesce(judged.look_count, 0) + 1 end as look_count
+    from judged
+    where not exists (
+        select 1
+        from held
+        where
+            held.event_id is null
+            and held.classifier_id = judged.classifier_id
+            and held.model_id = judged.model_id
+            and coalesce(held.compared_model_id, '') = coalesce(judged.compared_model_id, '')
+            and coalesce(held.evaluation_snapshot_id, '') = coalesce(judged.current_snapshot_id, '')
+    )
+    union all
+    select
+        asked_for.classifier_id,
+        asked_for.dataset_id,
+        asked_for.model_id,
+        answering.model_id as compared_model_id,
+        asked_for.current_snapshot_id as evaluation_snapshot_id,
+        asked_for.event_id,
+        asked_for.decided_by,
+        asked_for.reason = 'asked_for' as is_promoted,
+        asked_for.reason,
+        cast(null as int64) as example_count,
+        cast(null as {{ float_type() }}) as roc_auc,
+        cast(null as {{ float_type() }}) as compared_roc_auc,
+        cast(null as {{ float_type() }}) as difference,
+        cast(null as {{ float_type() }}) as difference_lower,
+        cast(null as {{ float_type() }}) as gate_margin,
+        cast(null as {{ float_type() }}) as ece,
+        cast(null as {{ float_type() }}) as gate_largest_ece,
+        cast(null as int64) as look_count
+    from asked_for
+    left join answering
+        on asked_for.classifier_id = answering.classifier_id
+)
+
+select
+    *,
+    {{ utc_now() }} as decided_at
+from decisions
