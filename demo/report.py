@@ -19,7 +19,10 @@ DATASETS = """
 QUALITY = """
     pivot (
         select metrics.classifier_id, round(majorities.share, 3) as majority_rule,
-               metrics.metric, round(metrics.value, 3) as value
+               metrics.metric, round(metrics.value, 3) as value,
+               max(printf('%.2f to %.2f', metrics.value_lower, metrics.value_upper))
+                   filter (metrics.metric = 'roc_auc')
+                   over (partition by metrics.model_id) as roc_auc_95
         from published.classifier_metrics as metrics
         inner join published.dataset_summaries as summaries
             on metrics.evaluation_snapshot_id = summaries.snapshot_id and summaries.is_current
@@ -39,7 +42,12 @@ QUALITY = """
         where metrics.split = 'test'
     )
     on metric in ('roc_auc', 'pr_auc', 'macro_f1', 'accuracy', 'ece') using first(value)
-    group by classifier_id, majority_rule order by classifier_id
+    group by classifier_id, majority_rule, roc_auc_95 order by classifier_id
+"""
+ANSWERS = """
+    select classifier_id, is_promoted, reason, round(difference, 3) as roc_auc_difference,
+           round(difference_lower, 3) as lower_bound, gate_margin, look_count
+    from ledger.promotion_decisions order by classifier_id, decided_at
 """
 PREDICTIONS = """
     select classifier_id, deployment_state, count(*) as objects,
@@ -49,6 +57,7 @@ PREDICTIONS = """
 SECTIONS = {
     "Datasets (published.dataset_summaries)": DATASETS,
     "How good the models are on new customers (published.classifier_metrics)": QUALITY,
+    "Who answers, and why (ledger.promotion_decisions)": ANSWERS,
     "Where the predictions are (published.latest_predictions)": PREDICTIONS,
 }
 

@@ -18,6 +18,7 @@ OF_THE_RUN = {
     "published.erasure_outcomes": {"recorded_at", "erased_at"},
     "ledger.training_records": {"trained_at", "runtime"},
     "internal.classifier_models": {"trained_at", "runtime"},
+    "ledger.promotion_decisions": {"decided_at"},
     "ledger.prediction_scores": {"scored_at"},
     "published.predictions": {"scored_at"},
     "published.latest_predictions": {"scored_at"},

@@ -201,7 +201,7 @@ def test_a_task_is_added_by_a_file_a_line_and_rows(spoilt: Store):
         ),
         (
             "classifiers",
-            "loved_review_linear,loved_review,minilm-l6-v2,linear,,0.1,loved,live,"
+            "loved_review_linear,loved_review,minilm-l6-v2,linear,,0.1,0.01,0.1,loved,live,"
             "training@example.com",
         ),
     ):
@@ -481,7 +481,7 @@ def test_a_new_week_adds_a_snapshot_and_trains_only_on_new_examples(
     assert "nothing to train" in build.output
     assert store.query("select count(*) from published.predictions") == [(62 * 4,)]
 
-    # the third week's has one more: the new champion scores what is new, the rest is the old one's
+    # the third week's has one more; from so few customers nobody can tell that its models are not worse
     land(store, "rating_events", [
         {"event_id": f"late-{k}", "object_id": "newest", "rating": -2, "rated_at": "2026-10-06T09:00:00"}
         for k in range(10)
@@ -492,10 +492,25 @@ def test_a_new_week_adds_a_snapshot_and_trains_only_on_new_examples(
     for table, rows in before[0].items():
         assert set(map(str, rows)) <= set(map(str, store.contents(table))), table
     assert set(map(str, before[1])) <= set(map(str, store.contents("published.predictions")))
+    assert store.query("""
+        select reason, count(*) from ledger.promotion_decisions
+        where compared_model_id is not null group by reason
+    """) == [("too_few_examples", 4)]  # fmt: skip
 
+    wanted = store.query(
+        "select classifier_id, model_id from internal.eligible_models where is_wanted"
+    )
+    land(store, "promotion_events", [
+        {"event_id": model, "classifier_id": classifier, "model_id": model, "decided_by": "the owner",
+         "reason": "looked at twenty of its answers", "decided_at": "2026-10-21T09:00:00"}
+        for classifier, model in wanted
+    ])  # fmt: skip
     build = store.build_models("--vars", "rescore_from: 2026-01-01")  # to YAML a date
     assert build.exit_code == 0, build.output[-4000:]
-    assert store.query("select count(*) from published.predictions") == [(63 * 4 + 62 * 4,)]
+    assert sorted(store.query("select classifier_id, model_id from internal.champions")) == sorted(
+        wanted
+    )
+    assert store.query("select count(*) from published.predictions") == [(63 * 4 + 63 * 4,)]
     assert store.query("""
         select count(*), count(distinct model_id) from published.latest_predictions
         where classifier_id = 'review_tone_mlp'
@@ -561,29 +576,57 @@ def test_vectors_that_are_missing_or_broken_train_nothing(landed: Store, tmp_pat
     assert rejected == [("conflicts_with_first_known_row",), ("not_finite",), ("wrong_dimension",)]
 
 
-def test_a_change_that_is_taken_back_brings_the_old_model_back(spoilt: Store):
+def test_a_change_answers_once_the_gate_lets_it_and_a_person_can_take_it_back(spoilt: Store):
     champions = "select classifier_id, model_id from internal.champions order by 1"
-    before = spoilt.query(champions)
-    project = spoilt.project
-    edit_seed(project, "classifiers", "review_tone_mlp", hidden_units="8", state="shadow")
-    build = spoilt.build_models("--vars", "rescore_from: 2026-01-01")
-    assert build.exit_code == 0, build.output[-4000:]
-    assert spoilt.query(champions) != before
-    states = "select distinct deployment_state from {} where classifier_id = 'review_tone_mlp'"
+    before = dict(spoilt.query(champions))
+    name = "review_tone_mlp"
+    decisions = f"""
+        select reason, decided_by, look_count from ledger.promotion_decisions
+        where classifier_id = '{name}' order by decided_at
+    """
+
+    def build_with(**changes: str) -> Build:
+        if changes:
+            edit_seed(spoilt.project, "classifiers", name, **changes)
+        build = spoilt.build_models("--vars", "rescore_from: 2026-01-01")
+        assert build.exit_code == 0, build.output[-4000:]
+        return build
+
+    # no model is better by so much
+    build_with(hidden_units="8", gate_margin="-0.5")
+    assert dict(spoilt.query(champions)) == before
+    assert spoilt.query(decisions) == [("first_model", "gate", None), ("may_be_worse", "gate", 1)]
+    states = f"select distinct deployment_state from {{}} where classifier_id = '{name}' order by 1"
+    assert spoilt.query(states.format("published.latest_predictions")) == [("live",)]
+
+    # a model that was refused is in question again with another model or snapshot, not every night
+    build_with(hidden_units="16", state="shadow", gate_margin="1")
+    answers = dict(spoilt.query(champions))
+    assert answers.pop(name) != before[name]
+    assert answers.items() <= before.items()
     assert spoilt.query(states.format("published.latest_predictions")) == [("shadow",)]
-    assert spoilt.query(states.format("published.predictions") + " order by 1") == [
-        ("live",),
-        ("shadow",),
-    ]
-    edit_seed(project, "classifiers", "review_tone_mlp", hidden_units="128", state="live")
-    build = spoilt.build_models()
-    assert build.exit_code == 0, build.output[-4000:]
+    assert spoilt.query(states.format("published.predictions")) == [("live",), ("shadow",)]
+
+    # one row and one build: back to the first; the gate leaves it there, though it would not say worse
+    land(spoilt, "promotion_events", [
+        {"event_id": "back", "classifier_id": name, "model_id": before[name], "decided_by": "the owner",
+         "reason": "complaints", "decided_at": "2026-11-20T00:00:00"},
+    ])  # fmt: skip
+    build = build_with()
     assert "nothing to train" in build.output
-    assert spoilt.query(champions) == before
-    # both models have scored every event: the one that answers now is the one to be read
+    assert dict(spoilt.query(champions)) == before
+    build_with()
+    assert dict(spoilt.query(champions)) == before
+    assert spoilt.query(decisions)[2:] == [
+        ("not_worse", "gate", 2),
+        ("asked_for", "the owner", None),
+    ]
+    # all of them have scored every event: the one that answers now is the one to be read
     assert (
-        spoilt.query(
-            "select distinct classifier_id, model_id from published.latest_predictions order by 1"
+        dict(
+            spoilt.query(
+                "select distinct classifier_id, model_id from published.latest_predictions order by 1"
+            )
         )
         == before
     )

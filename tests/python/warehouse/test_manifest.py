@@ -48,7 +48,7 @@ def test_what_is_published_shows_no_vector_mac_customer_or_source(manifest: dict
 
 def test_the_ledger_is_never_refreshed(manifest: dict):
     ledger = [n for n in manifest["nodes"].values() if n.get("schema") == "ledger"]
-    assert len(ledger) == 11
+    assert len(ledger) == 12
     for node in ledger:
         assert node["config"]["materialized"] == "incremental", node["name"]
         assert node["config"]["full_refresh"] is False, node["name"]
