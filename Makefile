@@ -93,6 +93,7 @@ bench: landed .venv-beam/installed  ## how good and how fast, side by side with 
 	$(BIN)/python benchmarks/encoding.py
 	$(BIN)/python benchmarks/scale_out.py
 	$(BIN)/python benchmarks/datasets.py
+	$(BIN)/python benchmarks/training.py
 
 docs: setup  ## dbt's documentation as one HTML file, target/static_index.html
 	$(BIN)/dbt docs generate --static

@@ -1,4 +1,4 @@
-"""The job on Apache Beam beside the job in one process, at 20,000 texts, on two cores, in turn.
+"""The job on Apache Beam beside the job in one process, at 20,000 texts, on all cores, in turn.
 
 Both run in Beam's environment, over the same manifest, from start to end: what Beam takes to start
 its processes counts. Both must land the same bytes. Prints ratios.
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 FOLDER = Path("target/bench/scale_out")
 JOB = Path(".venv-beam/bin/encoder-job")
-WAYS = {"one process": ["run"], "Beam, two processes": ["beam"]}
+WAYS = {"one process": ["run"], "Beam, a process a core": ["beam"]}
 
 
 def write_manifest(count: int) -> Path:

@@ -6,24 +6,28 @@ since rows and parts of the landing are named by what they say.
 """
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import apache_beam
-import typer
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from encoder_job.assignment import Assignment
-from encoder_job.errors import Refusal, be_silent, quiet_libraries, withheld
+from encoder_job.errors import Refusal, Unexpected, be_silent, quiet_libraries, withheld
 from encoder_job.identity import KEY_VARIABLE, ContentMac
 from encoder_job.landing import open_landing
 from encoder_job.readers import Source
 from encoder_job.runner import Runner
 
 _NAMESPACE = "encoder-job"
+# a worker's error comes back as text, amid that of Beam: what of it may be shown is marked
+_KINDS = {True: "refused", False: "unexpected"}
+_MARKED = "<encoder-job {}>{}</encoder-job>"
+_MARK = re.compile(r"<encoder-job (\w+)>(.*?)</encoder-job>", re.DOTALL)
 _LOCAL_WORKER = "run_worker"  # the name that Beam gives the thread of a local worker process
 # in Python all through: the default local runner looks for a binary to download
 _HERE = (
@@ -55,9 +59,9 @@ class EncodeShard(apache_beam.DoFn):
             except BaseException as error:
                 # what the runner believes to be landed may not be: the next attempt looks again
                 _opened.clear()
-                told = str(error) if isinstance(error, Refusal) else withheld(error)
-                typer.echo(f"encoder-job: {told}", err=True)
-                raise RuntimeError(told) from None
+                is_refused = isinstance(error, Refusal)
+                told = str(error) if is_refused else withheld(error)
+                raise RuntimeError(_MARKED.format(_KINDS[is_refused], told)) from None
             for name, count in (runner.counts - before).items():
                 Metrics.counter(_NAMESPACE, name).inc(count)
         yield from ()
@@ -95,6 +99,11 @@ def _can_end() -> Iterator[None]:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
+    except RuntimeError as error:
+        found = _MARK.search(str(error))
+        if not found:
+            raise
+        raise (Refusal if found[1] == _KINDS[True] else Unexpected)(found[2]) from None
     except KeyboardInterrupt:
         if not is_lost.is_set():
             raise
@@ -109,10 +118,12 @@ def _can_end() -> Iterator[None]:
 def run_on_beam(assigned: Assignment, source: Source, runner: Runner, options: list[str]) -> None:
     """Land what is new of a source on workers, and count it in the runner.
 
-    `options` are Beam's own, `--runner` among them; without any, processes of this machine work.
+    `options` are Beam's own; without a `--runner` among them, processes of this machine work.
     """
+    is_here = not any(option.startswith("--runner") for option in options)
+    flags = [*_HERE, *options] if is_here else options
     encode = EncodeShard(assigned, runner.run_id, runner.mac.key_id)
-    pipeline = apache_beam.Pipeline(options=PipelineOptions(options or list(_HERE)))
+    pipeline = apache_beam.Pipeline(options=PipelineOptions(flags))
     _ = (
         pipeline
         | "Shards" >> apache_beam.Create(list(source.shards()))
@@ -121,7 +132,11 @@ def run_on_beam(assigned: Assignment, source: Source, runner: Runner, options: l
     )
     with _can_end():
         result = pipeline.run()
-        result.wait_until_finish()
+        try:
+            result.wait_until_finish()
+        except KeyboardInterrupt:
+            result.cancel()
+            raise
     found = result.metrics().query(MetricsFilter().with_namespace(_NAMESPACE))
     for counter in found["counters"]:
         runner.counts[counter.key.metric.name] += counter.result

@@ -116,7 +116,7 @@ def run(
     )
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(context_settings={"allow_extra_args": True})
 @guarded
 def beam(
     options: typer.Context,
@@ -129,7 +129,7 @@ def beam(
     log: LogOption = FORMATS[0],
     project_dir: ProjectOption = Path(),
 ) -> int:
-    """Do what `run` does on Apache Beam; any further options are Beam's.
+    """Do what `run` does on Apache Beam; what follows -- are Beam's own options.
 
     By default Beam starts a process for each core of this machine. Every worker needs the
     environment, the project folder and the source as they are here.

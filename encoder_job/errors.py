@@ -56,6 +56,10 @@ class Refusal(Exception):  # noqa: N818 - a refusal is not an error of the progr
     """The job does not start, or stops: the message names the place, the rule and the remedy."""
 
 
+class Unexpected(Exception):  # noqa: N818 - what it tells of has been caught elsewhere
+    """An unexpected error of a worker, told as `withheld` tells of one."""
+
+
 def guarded(command: Callable) -> Callable:
     """Turn every way in which a command can end into one line on stderr and an exit code.
 
@@ -86,6 +90,9 @@ def guarded(command: Callable) -> Callable:
             code = EXIT_UNEXPECTED
         except (SystemExit, typer.Exit):
             raise
+        except Unexpected as error:
+            tell("failed", str(error))
+            code = EXIT_UNEXPECTED
         except BaseException as error:
             # a panic of a library in Rust is no Exception
             tell("failed", withheld(error))

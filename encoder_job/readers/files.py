@@ -261,7 +261,7 @@ class _Parquet(_File):
                 del groups[0]
                 start -= rows
             try:
-                rows = _rows_within(part, self._memory)
+                rows = _rows_within(part, self._memory // 4)
                 for batch in part.iter_batches(rows, groups, columns=names):
                     batch, start = batch[start:], max(0, start - batch.num_rows)
                     values = [_plain(batch.column(name)) for name in names]

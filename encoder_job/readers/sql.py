@@ -82,6 +82,11 @@ class SqlSource:
         return [name for name in COLUMNS if name in self._names]
 
     @property
+    def _content_rows(self) -> int:
+        is_bigquery = self._engine.dialect.name == "bigquery"
+        return _CONTENT_ROWS_BIGQUERY if is_bigquery else _CONTENT_ROWS
+
+    @property
     def _key_columns(self) -> str:
         return ", ".join(name for name in _KEYS if name in self._names)
 
@@ -91,7 +96,7 @@ class SqlSource:
         yield from self._rows(is_wanted, self._select(self._key_columns, order))
 
     def shards(self) -> Iterator[Ids]:
-        """Yield ranges of ids, in the database's order, of about `SHARD_ROWS` rows each."""
+        """Yield ranges of ids, in the database's order, of at least `SHARD_ROWS` rows each."""
         ids = self._select("object_id, count(*) as row_count", "group by object_id order by 1")
         shard, count = None, 0
         with self._connected() as connection:
@@ -102,7 +107,7 @@ class SqlSource:
                     continue
                 shard = (shard[0] if shard else object_id, object_id)
                 count += row_count
-                if count >= SHARD_ROWS:
+                if count >= max(SHARD_ROWS, self._content_rows):
                     yield shard
                     shard, count = None, 0
         if shard:
@@ -121,9 +126,7 @@ class SqlSource:
         yield from self._parsed(self._records(self._wanted(is_wanted, keys)))
 
     def _records(self, wanted: Iterator) -> Iterator[Record]:
-        is_bigquery = self._engine.dialect.name == "bigquery"
-        rows = _CONTENT_ROWS_BIGQUERY if is_bigquery else _CONTENT_ROWS
-        while chunk := list(islice(wanted, rows)):
+        while chunk := list(islice(wanted, self._content_rows)):
             yield from (key for key in chunk if isinstance(key, Record))
             yield from self._contents(dict(key for key in chunk if not isinstance(key, Record)))
 

@@ -1,8 +1,9 @@
 {# What each metric would have been, had the test split been drawn again: whole customers are drawn, by a hash. So the same draws
-   judge every model, on every engine, and two models can be compared draw by draw. Drawn once for a model and a snapshot. #}
+   judge every model, on every engine, and two models can be compared draw by draw. Drawn once for a model and its examples of a
+   snapshot, and again when there are others: vectors may arrive later, and examples be erased. #}
 {{ config(materialized = 'incremental') }}
 
-{%- set keys = ['model_id', 'evaluation_snapshot_id', 'replicate'] %}
+{%- set keys = ['model_id', 'evaluation_snapshot_id', 'examples_hash', 'replicate'] %}
 
 with current_snapshots as (
     select * from {{ ref('current_snapshots') }}
@@ -16,18 +17,41 @@ classes as (
     where scored_classes.split = 'test'
 ),
 
-new_classes as (
-    select * from classes
+evaluations as (
+    select
+        model_id,
+        evaluation_snapshot_id,
+        cast(sum(mod({{ hash_to_int64('object_id') }}, 1000000007)) as int64) as examples_hash
+    from classes
+    where is_label
+    group by model_id, evaluation_snapshot_id
+),
+
+new_evaluations as (
+    select * from evaluations
     {%- if is_incremental() %}
     where
         not exists (
             select 1
             from {{ this }} as held
             where
-                held.model_id = classes.model_id
-                and held.evaluation_snapshot_id = classes.evaluation_snapshot_id
+                held.model_id = evaluations.model_id
+                and held.evaluation_snapshot_id = evaluations.evaluation_snapshot_id
+                and held.examples_hash = evaluations.examples_hash
+                and held.draw_count = {{ var('bootstrap_replicates') }}
         )
     {%- endif %}
+),
+
+new_classes as (
+    select
+        classes.*,
+        new_evaluations.examples_hash
+    from classes
+    inner join new_evaluations
+        on
+            classes.model_id = new_evaluations.model_id
+            and classes.evaluation_snapshot_id = new_evaluations.evaluation_snapshot_id
 ),
 
 customers as (
@@ -88,6 +112,8 @@ replicates as (
     select
         means.model_id,
         means.evaluation_snapshot_id,
+        means.examples_hash,
+        cast({{ var('bootstrap_replicates') }} as int64) as draw_count,
         cast(means.replicate as int64) as replicate,
         cast(ranks.roc_auc as {{ float_type() }}) as roc_auc,
         cast(ranks.pr_auc as {{ float_type() }}) as pr_auc,
@@ -102,4 +128,7 @@ replicates as (
             and means.replicate = ranks.replicate
 )
 
-select * from replicates
+select
+    *,
+    {{ utc_now() }} as drawn_at
+from replicates

@@ -24,7 +24,7 @@ chosen as (
             and decisions.model_id = eligible.model_id
     qualify row_number() over (
         partition by eligible.classifier_id
-        order by decisions.decided_at desc
+        order by decisions.decided_at desc, decisions.model_id asc
     ) = 1
 )
 

@@ -2,7 +2,7 @@
 {%- set metrics = ['roc_auc', 'pr_auc', 'log_loss', 'brier', 'accuracy'] -%}
 
 with replicates as (
-    select * from {{ ref('bootstrap_replicates') }}
+    select * from {{ ref('newest_replicates') }}
 ),
 
 one_row_per_metric as (
@@ -10,6 +10,7 @@ one_row_per_metric as (
     select
         model_id,
         evaluation_snapshot_id,
+        replicate,
         '{{ metric }}' as metric,
         {{ metric }} as value
     from replicates
@@ -25,7 +26,7 @@ ordered as (
         *,
         row_number() over (
             partition by model_id, evaluation_snapshot_id, metric
-            order by value
+            order by value, replicate
         ) as place,
         count(*) over (partition by model_id, evaluation_snapshot_id, metric) as value_count
     from one_row_per_metric

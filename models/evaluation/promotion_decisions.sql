@@ -9,7 +9,7 @@ with eligible as (
 ),
 
 replicates as (
-    select * from {{ ref('bootstrap_replicates') }}
+    select * from {{ ref('newest_replicates') }}
 ),
 
 test_metrics as (
@@ -35,6 +35,7 @@ held as (
         cast(null as string) as compared_model_id,
         cast(null as string) as evaluation_snapshot_id,
         cast(null as string) as event_id,
+        cast(null as string) as reason,
         false as is_promoted,
         cast(null as {{ float_type() }}) as difference,
         {{ utc_now() }} as decided_at
@@ -47,6 +48,7 @@ answering as (
     select
         held.classifier_id,
         held.model_id,
+        held.decided_at,
         eligible.has_learned_erased_rows
     from held
     inner join eligible
@@ -56,12 +58,12 @@ answering as (
     where held.is_promoted
     qualify row_number() over (
         partition by held.classifier_id
-        order by held.decided_at desc
+        order by held.decided_at desc, held.model_id asc
     ) = 1
 ),
 
--- a person's word counts once, and of several the last
-asked_for as (
+-- of several words of people the one decided last counts, whenever each of them landed
+words as (
     select
         events.event_id,
         events.classifier_id,
@@ -82,20 +84,38 @@ asked_for as (
         on
             events.classifier_id = eligible.classifier_id
             and events.model_id = eligible.model_id
+),
+
+-- a word counts once; that for a model which may not answer yet stays open
+asked_for as (
+    select * from words
     where not exists (
         select 1
         from held
-        where held.event_id = events.event_id
+        where held.event_id = words.event_id and held.reason in (words.reason, 'asked_for', 'asked_for_another_later')
     )
 ),
 
--- whom a person replaced the gate does not bring back
+-- whom a person replaced the gate does not bring back, unless a person did later
 taken_down as (
     select distinct
-        classifier_id,
-        compared_model_id as model_id
-    from held
-    where event_id is not null and is_promoted
+        replaced.classifier_id,
+        replaced.compared_model_id as model_id
+    from held as replaced
+    where
+        replaced.event_id is not null
+        and replaced.is_promoted
+        and replaced.compared_model_id <> replaced.model_id
+        and not exists (
+            select 1
+            from held as brought_back
+            where
+                brought_back.event_id is not null
+                and brought_back.is_promoted
+                and brought_back.classifier_id = replaced.classifier_id
+                and brought_back.model_id = replaced.compared_model_id
+                and brought_back.decided_at > replaced.decided_at
+        )
 ),
 
 candidates as (
@@ -107,6 +127,7 @@ candidates as (
         eligible.gate_margin,
         eligible.gate_largest_ece,
         answering.model_id as compared_model_id,
+        answering.decided_at as answering_since,
         coalesce(answering.has_learned_erased_rows and not eligible.has_learned_erased_rows, false) as is_overdue,
         taken_down.model_id is not null as is_taken_down
     from eligible
@@ -133,7 +154,7 @@ differences as (
         own.roc_auc - compared.roc_auc as difference,
         row_number() over (
             partition by candidates.classifier_id
-            order by own.roc_auc - compared.roc_auc
+            order by own.roc_auc - compared.roc_auc, own.replicate
         ) as place,
         count(*) over (partition by candidates.classifier_id) as draw_count
     from candidates
@@ -146,6 +167,7 @@ differences as (
             candidates.compared_model_id = compared.model_id
             and candidates.current_snapshot_id = compared.evaluation_snapshot_id
             and own.replicate = compared.replicate
+            and own.examples_hash = compared.examples_hash
     where own.roc_auc is not null and compared.roc_auc is not null
 ),
 
@@ -157,6 +179,22 @@ bounds as (
         max(case when place = floor(draw_count / 20) + 1 then difference end) as difference_lower
     from differences
     group by classifier_id, draw_count
+),
+
+examples as (
+    select
+        candidates.classifier_id,
+        max(case when own.examples_hash = compared.examples_hash then 1 else 0 end) = 1 as are_same
+    from candidates
+    inner join replicates as own
+        on
+            candidates.model_id = own.model_id
+            and candidates.current_snapshot_id = own.evaluation_snapshot_id
+    inner join replicates as compared
+        on
+            candidates.compared_model_id = compared.model_id
+            and candidates.current_snapshot_id = compared.evaluation_snapshot_id
+    group by candidates.classifier_id
 ),
 
 looks as (
@@ -172,14 +210,19 @@ compared_models as (
     select
         candidates.*,
         own.example_count,
-        compared.example_count as compared_example_count,
+        examples.are_same,
         own.roc_auc,
         compared.roc_auc as compared_roc_auc,
         own.roc_auc - compared.roc_auc as difference,
         bounds.difference_lower,
         coalesce(bounds.draw_count, 0) as draw_count,
         own.ece,
-        looks.look_count
+        -- classifiers of one dataset look at the same customers
+        coalesce(looks.look_count, 0) + sum(case when own.roc_auc - compared.roc_auc is null then 0 else 1 end) over (
+            partition by candidates.dataset_id
+            order by candidates.classifier_id
+            rows between unbounded preceding and current row
+        ) as look_count
     from candidates
     left join test_metrics as own
         on
@@ -191,6 +234,8 @@ compared_models as (
             and candidates.current_snapshot_id = compared.evaluation_snapshot_id
     left join bounds
         on candidates.classifier_id = bounds.classifier_id
+    left join examples
+        on candidates.classifier_id = examples.classifier_id
     left join looks
         on candidates.dataset_id = looks.dataset_id
 ),
@@ -200,10 +245,10 @@ judged as (
         *,
         case
             when compared_model_id is null then 'first_model'
-            when is_taken_down then 'taken_down_by_a_person'
             when is_overdue then 'replaces_a_model_of_erased_rows'
+            when is_taken_down then 'taken_down_by_a_person'
+            when not coalesce(are_same, true) then 'not_the_same_examples'
             when draw_count < 0.95 * {{ var('bootstrap_replicates') }} then 'too_few_examples'
-            when example_count <> compared_example_count then 'not_the_same_examples'
             when ece > gate_largest_ece then 'badly_calibrated'
             when difference_lower <= -gate_margin then 'may_be_worse'
             else 'not_worse'
@@ -230,7 +275,7 @@ decisions as (
         judged.gate_margin,
         judged.ece,
         judged.gate_largest_ece,
-        case when judged.difference is not null then coalesce(judged.look_count, 0) + 1 end as look_count
+        cast(case when judged.difference is not null then judged.look_count end as int64) as look_count
     from judged
     where not exists (
         select 1
@@ -239,8 +284,10 @@ decisions as (
             held.event_id is null
             and held.classifier_id = judged.classifier_id
             and held.model_id = judged.model_id
-            and coalesce(held.compared_model_id, '') = coalesce(judged.compared_model_id, '')
-            and coalesce(held.evaluation_snapshot_id, '') = coalesce(judged.current_snapshot_id, '')
+            -- since this model answers, for this snapshot and for this reason: the same night after night is said once
+            and held.decided_at >= judged.answering_since
+            and held.evaluation_snapshot_id = judged.current_snapshot_id
+            and held.reason = judged.reason
     )
     union all
     select

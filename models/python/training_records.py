@@ -11,7 +11,7 @@ a dot product can apply it.
 Training runs on the CPU, in one thread, whatever hardware is there: a shallow net has little to
 gain from more, and only so do equal inputs give equal rows, byte for byte.
 
-Memory does not grow with the number of examples, beyond some 20 bytes for each: more than
+Memory does not grow with the number of examples, beyond some tens of bytes for each: more than
 MEMORY_BYTES of vectors go through unnamed temporary files, dealt to blocks by a hash of their
 objects, and training takes one block after the other.
 """
@@ -24,7 +24,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from itertools import pairwise
 from typing import Any, BinaryIO
 
@@ -272,7 +271,7 @@ class Examples:
         self._files, self.dimensions = ExitStack(), dimensions
         size = 4 * dimensions * expected_count
         # a file without a name: whatever ends the process removes it
-        new_file, count = partial(tempfile.TemporaryFile, buffering=0), -(-size // BLOCK_BYTES)
+        new_file, count = tempfile.TemporaryFile, -(-size // BLOCK_BYTES)
         if size <= MEMORY_BYTES:
             new_file, count = io.BytesIO, 1
         self.blocks = [
@@ -372,6 +371,11 @@ class Split:
             yield from zip(
                 torch.from_numpy(x).split(size), torch.from_numpy(y).split(size), strict=True
             )
+
+    def loss(self, layers: list[Layer]) -> float:
+        """Return the log loss of a net."""
+        total = sum(log_loss(forward(layers, x), y) * len(y) for x, y in self.chunks())
+        return total / self.count
 
     def logits(self, layers: list[Layer]) -> tuple[np.ndarray, np.ndarray]:
         """Return what a net says of every example, and the labels."""
@@ -481,8 +485,8 @@ def fit_linear(train: Split, validation: Split, config: Mapping[str, Any]) -> Fi
         options={"maxiter": 2_000, "maxls": 50, "gtol": 1e-7, "ftol": 64 * np.finfo(float).eps},
     )
     layers = [layer_of(found.x)]
-    val_loss = log_loss(*validation.logits(layers)) if validation.count else None
-    return Fit(layers, [Epoch(log_loss(*train.logits(layers)), val_loss)], best_epoch=1)
+    val_loss = validation.loss(layers) if validation.count else None
+    return Fit(layers, [Epoch(train.loss(layers), val_loss)], best_epoch=1)
 
 
 def fit_mlp(train: Split, validation: Split, config: Mapping[str, Any]) -> Fit:
@@ -525,7 +529,7 @@ def fit_mlp(train: Split, validation: Split, config: Mapping[str, Any]) -> Fit:
             loss.backward()
             optimizer.step()
             total += loss.item() * len(y)
-        val_loss = log_loss(*validation.logits(layers_now())) if validation.count else None
+        val_loss = validation.loss(layers_now()) if validation.count else None
         epochs.append(Epoch(total / train.count, val_loss))
         if val_loss is None or val_loss < best_loss:
             best_epoch, best_layers = number, layers_now()

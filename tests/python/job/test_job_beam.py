@@ -61,9 +61,9 @@ def _started(program: str, *arguments: object) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def _on_beam(job, source: Path, landing: Path) -> subprocess.Popen:
+def _on_beam(job, source: Path, landing: Path, *options: str) -> subprocess.Popen:
     where = ("--source", source, "--landing", landing, "--project-dir", job.folder)
-    return _started(_COMMAND, "beam", *where)
+    return _started(_COMMAND, "beam", *where, *options)
 
 
 def _landed(landing: Path) -> dict:
@@ -140,10 +140,34 @@ def test_a_part_that_is_tried_again_lands_nothing_twice(job, tmp_path):
     worker = _started(_BROKEN_ONCE, source, landing, job.folder)
     told, errors = worker.communicate(timeout=120)
     assert worker.returncode == 0, errors
-    assert told.startswith("unexpected OSError at ")
-    assert told.endswith("run again True\n")
+    assert told.startswith("<encoder-job unexpected>unexpected OSError at ")
+    assert told.endswith("run again</encoder-job> True\n")
     assert "parcel" not in told + errors
     assert _landed(landing) == _landed(job.landing)
+
+
+def test_what_a_worker_refuses_is_told(job, tmp_path):
+    path = tmp_path / "objects.parquet"
+    records = [record(n, text(5 + n % 50, seed=n)) for n in range(200)]
+    pq.write_table(pa.Table.from_pylist(records), path, use_dictionary=False)
+    # the ids can be read, and so the source is split; the texts cannot
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    columns = {group.column(n).path_in_schema: group.column(n) for n in range(group.num_columns)}
+    with path.open("r+b") as file:
+        file.seek(columns["content"].data_page_offset)
+        file.write(b"\xff" * 200)
+    driver = _on_beam(job, path, tmp_path / "beam")
+    told, errors = driver.communicate(timeout=120)
+    assert driver.returncode == 2, told + errors
+    assert errors.startswith("encoder-job: source objects.parquet: is damaged")
+    assert "parcel" not in told + errors
+
+
+def test_an_option_that_nobody_knows_is_refused(job, tmp_path):
+    source = manifest(tmp_path / "objects.jsonl", [record(1)])
+    done = job("beam", "--source", str(source), "--landng", str(tmp_path / "elsewhere"))
+    assert done.exit_code == 2
+    assert "No such option" in done.output
 
 
 def test_without_beam_the_command_says_how_to_get_it(job, tmp_path):

@@ -44,7 +44,7 @@ def test_rows_of_a_file_are_read_by_what_they_take(tmp_path, monkeypatch):
     pq.write_table(pa.Table.from_pylist(rows), path, compression="none", use_dictionary=False)
     sizes, plain = [], files._plain
     monkeypatch.setattr(files, "_plain", lambda column: sizes.append(len(column)) or plain(column))
-    for memory, most in [(10**9, 32), (10_000, 4), (10, 1)]:
+    for memory, most in [(10**9, 32), (40_000, 4), (40, 1)]:
         sizes.clear()
         found = list(open_source(str(path), "text", memory).rows(lambda *_: True))
         assert [row.content for row in found] == [row["content"] for row in rows]

@@ -23,6 +23,7 @@ def _told(rows) -> list[tuple]:
 def few_rows(monkeypatch) -> None:
     monkeypatch.setattr(shards, "SHARD_ROWS", 10)
     monkeypatch.setattr("encoder_job.readers.sql.SHARD_ROWS", 10)
+    monkeypatch.setattr("encoder_job.readers.sql._CONTENT_ROWS", 5)
 
 
 @pytest.mark.usefixtures("few_rows")

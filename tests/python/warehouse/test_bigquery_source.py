@@ -54,6 +54,7 @@ def test_wanted_rows_are_read_with_their_contents_newest_first(query):
 
 def test_it_is_split_for_many_workers(query, monkeypatch):
     monkeypatch.setattr(sql, "SHARD_ROWS", 25)
+    monkeypatch.setattr(sql, "_CONTENT_ROWS_BIGQUERY", 10)
     source = open_source(query, "text")
     shards = list(source.shards())
     assert len(shards) == 6
