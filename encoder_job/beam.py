@@ -13,11 +13,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import apache_beam
+import typer
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from encoder_job.assignment import Assignment
-from encoder_job.errors import Refusal, Unexpected, be_silent, quiet_libraries, withheld
+from encoder_job.errors import (
+    EXIT_REFUSED,
+    Refusal,
+    Unexpected,
+    be_silent,
+    quiet_libraries,
+    withheld,
+)
 from encoder_job.identity import KEY_VARIABLE, ContentMac
 from encoder_job.landing import open_landing
 from encoder_job.readers import Source
@@ -29,6 +37,11 @@ _KINDS = {True: "refused", False: "unexpected"}
 _MARKED = "<encoder-job {}>{}</encoder-job>"
 _MARK = re.compile(r"<encoder-job (\w+)>(.*?)</encoder-job>", re.DOTALL)
 _LOCAL_WORKER = "run_worker"  # the name that Beam gives the thread of a local worker process
+_LAST_SECONDS = 20.0
+_LOST = (
+    "a worker process ended before its time, killed or out of memory; what has landed is whole, "
+    "and the same command continues"
+)
 # in Python all through: the default local runner looks for a binary to download
 _HERE = (
     "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",
@@ -89,10 +102,14 @@ class EncodeShard(apache_beam.DoFn):
 def _can_end() -> Iterator[None]:
     """Have SIGTERM interrupt, and do not wait for a lost local worker, as Beam would for ever."""
     is_lost = threading.Event()
+    # Beam stops the other workers on its way out, and may wait for them for ever, too
+    last_resort = threading.Timer(_LAST_SECONDS, _exit)
+    last_resort.daemon = True
 
     def ended(problem: threading.ExceptHookArgs) -> None:
         if problem.thread and problem.thread.name == _LOCAL_WORKER and not is_lost.is_set():
             is_lost.set()
+            last_resort.start()
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     previous, threading.excepthook = threading.excepthook, ended
@@ -107,12 +124,15 @@ def _can_end() -> Iterator[None]:
     except KeyboardInterrupt:
         if not is_lost.is_set():
             raise
-        raise Refusal(
-            "a worker process ended before its time, killed or out of memory; what has landed is "
-            "whole, and the same command continues"
-        ) from None
+        raise Refusal(_LOST) from None
     finally:
+        last_resort.cancel()
         threading.excepthook = previous
+
+
+def _exit() -> None:
+    typer.echo(f"encoder-job: {_LOST}", err=True)
+    os._exit(EXIT_REFUSED)
 
 
 def run_on_beam(assigned: Assignment, source: Source, runner: Runner, options: list[str]) -> None:

@@ -620,6 +620,7 @@ def test_a_change_answers_once_the_gate_lets_it_and_a_person_can_take_it_back(sp
     assert spoilt.query(decisions)[2:] == [
         ("not_worse", "gate", 2),
         ("asked_for", "the owner", None),
+        ("taken_down_by_a_person", "gate", 3),
     ]
     # all of them have scored every event: the one that answers now is the one to be read
     assert (
