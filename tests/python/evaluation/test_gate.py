@@ -14,7 +14,7 @@ from scipy import stats
 from scratch_project import PARENTS, SCORES, ScratchProject, schema
 
 # two hundred, as the docs state the rates, take a minute
-TRIALS = int(os.environ.get("EMBEDDING_STORE_TEST_TRIALS", "24"))
+TRIALS = int(os.environ.get("EMBEDDING_STORE_TEST_TRIALS", "10"))
 # of the demo: test examples and customers, the share of negatives, ROC-AUC, and somewhat less than
 # how far the noise of its linear model and its network agrees (.97)
 EXAMPLES, CUSTOMERS, POSITIVES, ROC_AUC, SHARED = 514, 50, 0.3, 0.87, 0.95
