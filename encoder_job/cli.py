@@ -1,4 +1,4 @@
-"""The command line: `encoder-job run`, `backfill`, `verify`, `register`, `erase`, `sample`."""
+"""The commands: `encoder-job run`, `beam`, `backfill`, `verify`, `register`, `erase`, `sample`."""
 
 import signal
 from collections.abc import Callable, Iterator

@@ -43,12 +43,7 @@ evaluations as (
 ),
 
 bins as (
-    {%- for bin in range(1, bins + 1) %}
-    select {{ bin }} as bin
-    {%- if not loop.last %}
-    union all
-    {%- endif %}
-    {%- endfor %}
+    select number as bin from {{ numbers(bins) }}
 ),
 
 calibration as (

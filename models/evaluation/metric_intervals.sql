@@ -46,4 +46,4 @@ intervals as (
 
 select * from intervals
 -- where many draws do not define a metric, the others are no fair picture of it
-where replicate_count >= 0.95 * {{ var('bootstrap_replicates') }}
+where replicate_count >= {{ least_draws() }}

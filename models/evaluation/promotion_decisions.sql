@@ -148,15 +148,12 @@ candidates as (
 ),
 
 -- draw by draw: both models meet the same customers
-differences as (
+pairs as (
     select
         candidates.classifier_id,
-        own.roc_auc - compared.roc_auc as difference,
-        row_number() over (
-            partition by candidates.classifier_id
-            order by own.roc_auc - compared.roc_auc, own.replicate
-        ) as place,
-        count(*) over (partition by candidates.classifier_id) as draw_count
+        own.replicate,
+        own.examples_hash = compared.examples_hash as are_same,
+        own.roc_auc - compared.roc_auc as difference
     from candidates
     inner join replicates as own
         on
@@ -167,8 +164,19 @@ differences as (
             candidates.compared_model_id = compared.model_id
             and candidates.current_snapshot_id = compared.evaluation_snapshot_id
             and own.replicate = compared.replicate
-            and own.examples_hash = compared.examples_hash
-    where own.roc_auc is not null and compared.roc_auc is not null
+),
+
+differences as (
+    select
+        classifier_id,
+        difference,
+        row_number() over (
+            partition by classifier_id
+            order by difference, replicate
+        ) as place,
+        count(*) over (partition by classifier_id) as draw_count
+    from pairs
+    where are_same and difference is not null
 ),
 
 -- a twentieth of the draws are below
@@ -182,19 +190,10 @@ bounds as (
 ),
 
 examples as (
-    select
-        candidates.classifier_id,
-        max(case when own.examples_hash = compared.examples_hash then 1 else 0 end) = 1 as are_same
-    from candidates
-    inner join replicates as own
-        on
-            candidates.model_id = own.model_id
-            and candidates.current_snapshot_id = own.evaluation_snapshot_id
-    inner join replicates as compared
-        on
-            candidates.compared_model_id = compared.model_id
-            and candidates.current_snapshot_id = compared.evaluation_snapshot_id
-    group by candidates.classifier_id
+    select distinct
+        classifier_id,
+        are_same
+    from pairs
 ),
 
 looks as (
@@ -248,7 +247,7 @@ judged as (
             when is_overdue then 'replaces_a_model_of_erased_rows'
             when is_taken_down then 'taken_down_by_a_person'
             when not coalesce(are_same, true) then 'not_the_same_examples'
-            when draw_count < 0.95 * {{ var('bootstrap_replicates') }} then 'too_few_examples'
+            when draw_count < {{ least_draws() }} then 'too_few_examples'
             when ece > gate_largest_ece then 'badly_calibrated'
             when difference_lower <= -gate_margin then 'may_be_worse'
             else 'not_worse'

@@ -190,15 +190,11 @@ def train_all(
 # Arrow in
 
 
-def matrix_of(vectors: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Return a list column as a matrix, sharing its memory where it is one chunk.
+def matrix_of(vectors: pa.ListArray) -> np.ndarray:
+    """Return a list column of some rows as a matrix, sharing its memory.
 
     Raises ValueError where a vector is missing, another length or not finite.
     """
-    if isinstance(vectors, pa.ChunkedArray):
-        vectors = vectors.combine_chunks()
-    if len(vectors) == 0:
-        return np.empty((0, 0), dtype=np.float32)
     if vectors.null_count:
         raise ValueError(f"{vectors.null_count} examples have no vector")
     lengths = pc.unique(pc.list_value_length(vectors)).to_pylist()
