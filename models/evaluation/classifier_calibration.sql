@@ -1,7 +1,4 @@
-{# Ten bins of equal width, each open below and closed above: 0.1 is in the first, and so is 0.
-   Empty bins are rows too. The bin is ceil(10 p) in double precision, the same on every engine. #}
-{%- set bins = 10 -%}
-
+{# Empty bins are rows too. -#}
 with examples as (
     select * from {{ ref('scored_examples') }}
 ),
@@ -13,7 +10,7 @@ binned as (
         task,
         evaluation_snapshot_id,
         split,
-        cast(greatest(1, least({{ bins }}, ceil(probability * {{ bins }}))) as int64) as bin,
+        {{ calibration_bin('probability') }} as bin,
         probability,
         is_correct
     from examples
@@ -43,7 +40,7 @@ evaluations as (
 ),
 
 bins as (
-    select number as bin from {{ numbers(bins) }}
+    select number as bin from {{ numbers(calibration_bin_count()) }}
 ),
 
 calibration as (

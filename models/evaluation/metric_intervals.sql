@@ -1,49 +1,20 @@
-{# Of the ordered values of the replicates, those that leave a fortieth on either side. #}
-{%- set metrics = ['roc_auc', 'pr_auc', 'log_loss', 'brier', 'accuracy'] -%}
+{%- set keys = ['model_id', 'evaluation_snapshot_id'] %}
 
 with replicates as (
     select * from {{ ref('newest_replicates') }}
 ),
 
-one_row_per_metric as (
-    {%- for metric in metrics %}
-    select
-        model_id,
-        evaluation_snapshot_id,
-        replicate,
-        '{{ metric }}' as metric,
-        {{ metric }} as value
-    from replicates
-    where {{ metric }} is not null
-    {%- if not loop.last %}
-    union all
-    {%- endif %}
-    {%- endfor %}
+drawn as (
+    {{- one_row_per_metric('replicates', keys, ['roc_auc', 'pr_auc', 'log_loss', 'brier', 'accuracy'], beside = ['replicate']) }}
 ),
 
-ordered as (
-    select
-        *,
-        row_number() over (
-            partition by model_id, evaluation_snapshot_id, metric
-            order by value, replicate
-        ) as place,
-        count(*) over (partition by model_id, evaluation_snapshot_id, metric) as value_count
-    from one_row_per_metric
+defined as (
+    select * from drawn
+    where value is not null
 ),
 
 intervals as (
-    select
-        model_id,
-        evaluation_snapshot_id,
-        metric,
-        value_count as replicate_count,
-        max(case when place = floor(value_count / 40) + 1 then value end) as value_lower,
-        max(case when place = value_count - floor(value_count / 40) then value end) as value_upper
-    from ordered
-    group by model_id, evaluation_snapshot_id, metric, value_count
+    {{ draw_intervals('defined', 'value', keys + ['metric']) | indent(4) }}
 )
 
 select * from intervals
--- where many draws do not define a metric, the others are no fair picture of it
-where replicate_count >= {{ least_draws() }}

@@ -34,7 +34,7 @@ held as (
         cast(null as string) as model_id,
         cast(null as string) as compared_model_id,
         cast(null as string) as evaluation_snapshot_id,
-        cast(null as string) as event_id,
+        cast(null as string) as promotion_id,
         cast(null as string) as reason,
         false as is_promoted,
         cast(null as {{ float_type() }}) as difference,
@@ -65,7 +65,7 @@ answering as (
 -- of several words of people the one decided last counts, whenever each of them landed
 words as (
     select
-        events.event_id,
+        events.promotion_id,
         events.classifier_id,
         events.model_id,
         events.decided_by,
@@ -75,7 +75,7 @@ words as (
             when eligible.model_id is null then 'not_eligible'
             when row_number() over (
                 partition by events.classifier_id, eligible.model_id is null
-                order by events.decided_at desc, events.event_id desc
+                order by events.decided_at desc, events.promotion_id desc
             ) = 1 then 'asked_for'
             else 'asked_for_another_later'
         end as reason
@@ -92,7 +92,7 @@ asked_for as (
     where not exists (
         select 1
         from held
-        where held.event_id = words.event_id and held.reason in (words.reason, 'asked_for', 'asked_for_another_later')
+        where held.promotion_id = words.promotion_id and held.reason in (words.reason, 'asked_for', 'asked_for_another_later')
     )
 ),
 
@@ -103,14 +103,14 @@ taken_down as (
         replaced.compared_model_id as model_id
     from held as replaced
     where
-        replaced.event_id is not null
+        replaced.promotion_id is not null
         and replaced.is_promoted
         and replaced.compared_model_id <> replaced.model_id
         and not exists (
             select 1
             from held as brought_back
             where
-                brought_back.event_id is not null
+                brought_back.promotion_id is not null
                 and brought_back.is_promoted
                 and brought_back.classifier_id = replaced.classifier_id
                 and brought_back.model_id = replaced.compared_model_id
@@ -262,7 +262,7 @@ decisions as (
         judged.model_id,
         judged.compared_model_id,
         judged.current_snapshot_id as evaluation_snapshot_id,
-        cast(null as string) as event_id,
+        cast(null as string) as promotion_id,
         'gate' as decided_by,
         judged.reason in ('first_model', 'replaces_a_model_of_erased_rows', 'not_worse') as is_promoted,
         judged.reason,
@@ -280,7 +280,7 @@ decisions as (
         select 1
         from held
         where
-            held.event_id is null
+            held.promotion_id is null
             and held.classifier_id = judged.classifier_id
             and held.model_id = judged.model_id
             -- since this model answers, for this snapshot and for this reason: the same night after night is said once
@@ -295,7 +295,7 @@ decisions as (
         asked_for.model_id,
         answering.model_id as compared_model_id,
         asked_for.current_snapshot_id as evaluation_snapshot_id,
-        asked_for.event_id,
+        asked_for.promotion_id,
         asked_for.decided_by,
         asked_for.reason = 'asked_for' as is_promoted,
         asked_for.reason,

@@ -1,8 +1,6 @@
 {# Every example against every class: the one-vs-rest form that metrics of probabilities read.
    A label that the model does not know is a class to which it gave probability zero: its examples
    stay, and count against it. #}
-{#- scikit-learn's, the distance from 1 to the next double -#}
-{%- set epsilon = '2.220446049250313e-16' %}
 
 with examples as (
     select * from {{ ref('scored_examples') }}
@@ -70,11 +68,7 @@ judged as (
 ),
 
 errors as (
-    select
-        *,
-        power(probability - case when is_label then 1 else 0 end, 2) as squared_error,
-        case when is_label then -ln(greatest({{ epsilon }}, least(1 - {{ epsilon }}, probability))) end as log_loss
-    from judged
+    {{ class_errors('judged') | indent(4) }}
 )
 
 select * from errors

@@ -29,6 +29,8 @@ labelled as (
             'classifier_models.positive_label', 'classifier_models.decision_threshold'
         ) }} as predicted_label,
         classifier_models.positive_label,
+        classifier_models.decision_threshold,
+        classifier_models.abstain_band,
         classifier_models.classes,
         scores.probabilities
     from scores
@@ -50,6 +52,14 @@ located as (
     from labelled
 ),
 
+measured as (
+    select
+        *,
+        {{ array_item('probabilities', 'predicted_position') }} as probability,
+        {{ array_item('probabilities', 'positive_position') }} as positive_probability
+    from located
+),
+
 compared as (
     select
         model_id,
@@ -64,12 +74,13 @@ compared as (
         label,
         predicted_label,
         positive_label,
-        {{ array_item('probabilities', 'predicted_position') }} as probability,
-        {{ array_item('probabilities', 'positive_position') }} as positive_probability,
+        probability,
+        positive_probability,
         label = predicted_label as is_correct,
+        {{ is_uncertain('positive_probability', 'decision_threshold', 'abstain_band') }} as is_uncertain,
         classes,
         probabilities
-    from located
+    from measured
 )
 
 select * from compared

@@ -28,6 +28,7 @@ latest as (
         predictions.encoder_fingerprint,
         predictions.predicted_label,
         predictions.probability,
+        predictions.is_uncertain,
         predictions.probabilities,
         classifiers.state as deployment_state,
         predictions.training_split,

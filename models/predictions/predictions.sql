@@ -54,6 +54,9 @@ predicted as (
             'classifier_models.positive_label', 'classifier_models.decision_threshold'
         ) }} as predicted_label,
         classifier_models.classes,
+        classifier_models.positive_label,
+        classifier_models.decision_threshold,
+        classifier_models.abstain_band,
         arrived.probabilities,
         arrived.deployment_state,
         snapshots.split as training_split,
@@ -83,6 +86,9 @@ predictions as (
         encoder_fingerprint,
         predicted_label,
         {{ array_item('probabilities', array_position('classes', 'predicted_label')) }} as probability,
+        {{ is_uncertain(
+            array_item('probabilities', array_position('classes', 'positive_label')), 'decision_threshold', 'abstain_band'
+        ) }} as is_uncertain,
         probabilities,
         deployment_state,
         training_split,

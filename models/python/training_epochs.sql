@@ -6,6 +6,7 @@ with records as (
 epochs as (
     select
         model_id,
+        trial,
         epoch,
         train_loss,
         validation_loss,

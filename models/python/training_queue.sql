@@ -1,5 +1,5 @@
 {# The models that the registry and the current snapshots call for, trained or not: the trainer skips those it has. #}
-{%- set trainer_version = '2' -%}
+{%- set trainer_version = '3' -%}
 {%- set seed = 1 -%}
 {%- set example_columns = snapshot_columns() -%}
 {%- do example_columns.pop('split') -%}
@@ -55,7 +55,10 @@ wanted as (
         coalesce(train_sums.example_count, 0) as train_count,
         coalesce(validation_sums.example_count, 0) as validation_count,
         classifiers.weight_decay,
-        case when classifiers.positive_label is not null then cast(0.5 as {{ float_type() }}) end as decision_threshold,
+        classifiers.class_weighting,
+        classifiers.threshold_rule,
+        classifiers.threshold_value,
+        classifiers.abstain_band,
         -- only what is left of the snapshot and has a vector: erasing an example or gaining a vector asks for another model
         {{ sum_text('train_sums.fingerprint') }} as train_fingerprint,
         {{ sum_text('validation_sums.fingerprint') }} as validation_fingerprint,
@@ -86,7 +89,8 @@ queued as (
             'classifier_id': 'string', 'dataset_id': 'string', 'train_fingerprint': 'string',
             'validation_fingerprint': 'string', 'encoder_fingerprint': 'string', 'architecture': 'string',
             'positive_label': 'string', 'trainer_version': 'string', 'hidden_units': 'int64', 'seed': 'int64',
-            'weight_decay': 'double', 'decision_threshold': 'double',
+            'weight_decay': 'double', 'class_weighting': 'string', 'threshold_rule': 'string',
+            'threshold_value': 'double', 'abstain_band': 'double',
         }) }} as model_id,
         classifier_id,
         dataset_id,
@@ -109,7 +113,10 @@ queued as (
         train_count,
         validation_count,
         weight_decay,
-        decision_threshold,
+        class_weighting,
+        threshold_rule,
+        threshold_value,
+        abstain_band,
         snapshot_as_of
     from wanted
 )

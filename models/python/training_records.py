@@ -4,9 +4,13 @@ One file for both engines, with nothing of this repository beside it: on BigQuer
 a notebook. `model` reads and returns, everything between is a function that pytest can call.
 
 A dbt Python model returns one table, so this one is long: one row per record, told apart by
-`record_type` (`model`, `unit`, `epoch`). The scaling of the inputs is folded into the first layer
-and the temperature into the last one: the `unit` rows are the whole function, and whoever can do
-a dot product can apply it.
+`record_type` (`model`, `unit`, `trial`, `epoch`). The scaling of the inputs is folded into the
+first layer and the temperature into the last one: the `unit` rows are the whole function, and
+whoever can do a dot product can apply it.
+
+A model is fitted several times, and every fit is a trial on record: with each weight decay in
+question, with other seeds, on fewer customers. One of them is kept; the others say why, how much
+the seed matters, and whether more customers would help.
 
 Training runs on the CPU, in one thread, whatever hardware is there: a shallow net has little to
 gain from more, and only so do equal inputs give equal rows, byte for byte.
@@ -33,7 +37,7 @@ import pyarrow.compute as pc
 
 # Part of every model_id, by way of the queue: raise it with every change that changes weights,
 # here and in the queue.
-TRAINER_VERSION = "2"
+TRAINER_VERSION = "3"
 
 # Chosen by the validation log loss over five splits of the demo's data. One split's validation
 # customers are another one's test customers: a fair estimate needs data they have not seen.
@@ -46,6 +50,14 @@ FEWEST_STEPS, MOST_STEPS = 32, 512
 PATIENCE = 8
 # Without a usable validation split nothing can say when to stop.
 FIXED_EPOCHS = 10
+# What a search over the weight decay tries. The first is taken where nothing can choose, and of
+# equals.
+WEIGHT_DECAYS = {"linear": (0.1, 0.01, 1.0), "mlp": (3.0, 1.0, 10.0)}
+# A logistic regression has one optimum, whatever the seed.
+SEEDED = {"mlp"}
+# Above every probability: nothing is called positive.
+NEVER = 2.0
+GROUP_BUCKETS = 1_000
 TEMPERATURE_BOUNDS = (0.1, 10.0)
 
 # Vectors of a split that are held in memory; where there are more, those of one block are.
@@ -55,7 +67,7 @@ READ_ROWS, CHUNK_ROWS = 8_192, 4_096
 # Chunks that are held ready: as many as are computed with while a block is read.
 AHEAD = 8
 
-EXAMPLE_COLUMNS = ("object_id", "label", "embedding")
+EXAMPLE_COLUMNS = ("object_id", "split_group_id", "label", "embedding")
 
 RECORD_SCHEMA = pa.schema(
     [
@@ -80,6 +92,10 @@ RECORD_SCHEMA = pa.schema(
         ("validation_count", pa.int64()),
         ("best_epoch", pa.int64()),
         ("weight_decay", pa.float64()),
+        ("class_weighting", pa.string()),
+        ("threshold_rule", pa.string()),
+        ("threshold_value", pa.float64()),
+        ("abstain_band", pa.float64()),
         ("decision_threshold", pa.float64()),
         ("temperature", pa.float64()),
         ("snapshot_as_of", pa.timestamp("us")),
@@ -89,7 +105,11 @@ RECORD_SCHEMA = pa.schema(
         ("unit", pa.int64()),
         ("bias", pa.float64()),
         ("weights", pa.list_(pa.float64())),
-        # epoch
+        # trial: and weight_decay, seed, train_count, best_epoch, validation_loss
+        ("trial", pa.int64()),
+        ("customer_share", pa.float64()),
+        ("is_kept", pa.bool_()),
+        # epoch: of a trial
         ("epoch", pa.int64()),
         ("train_loss", pa.float64()),
         ("validation_loss", pa.float64()),
@@ -115,6 +135,33 @@ class Fit:
     layers: list[Layer]
     epochs: list[Epoch]
     best_epoch: int
+
+    @property
+    def validation_loss(self) -> float | None:
+        """The loss that the layers have."""
+        return self.epochs[self.best_epoch - 1].validation_loss
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One fit of a model, and what it was given."""
+
+    weight_decay: float
+    seed: int
+    customer_share: float
+    train_count: int
+    fit: Fit
+
+
+@dataclass(frozen=True)
+class Studies:
+    """What is to be found out about every model, beside the model itself.
+
+    With so many seeds it is fitted, from its own one on, and on these shares of its customers.
+    """
+
+    seed_count: int = 1
+    customer_shares: tuple[float, ...] = ()
 
 
 def log(message: str) -> None:
@@ -162,6 +209,7 @@ def train_all(
     wanted: Iterable[Mapping[str, Any]],
     read: Callable[[str, str, str], Iterable[pa.RecordBatch]],
     trained_at: datetime,
+    studies: Studies,
 ) -> pa.Table:
     """Train every model wanted; `read` takes a split, a snapshot and an encoder."""
     tables = [RECORD_SCHEMA.empty_table()]
@@ -178,7 +226,8 @@ def train_all(
                 scaling = train_examples.scaling()
                 train_examples.scale(scaling)
                 validation_examples.scale(scaling)
-            tables.append(train(row, train_examples, validation_examples, scaling, trained_at))
+            splits_given = train_examples, validation_examples
+            tables.append(train(row, *splits_given, scaling, trained_at, studies))
             log(
                 f"trained {row['classifier_id']} ({row['architecture']}) on "
                 f"{train_examples.count} examples: model {row['model_id']}"
@@ -214,11 +263,15 @@ class Block:
     def __init__(self, dimensions: int, file: BinaryIO) -> None:
         self._dimensions, self._file = dimensions, file
         self._keys, self._codes = [np.empty(0, np.uint64)], [np.empty(0, np.int32)]
+        self._buckets = [np.empty(0, np.uint16)]
 
-    def append(self, vectors: np.ndarray, keys: np.ndarray, codes: np.ndarray) -> None:
+    def append(
+        self, vectors: np.ndarray, keys: np.ndarray, codes: np.ndarray, buckets: np.ndarray
+    ) -> None:
         """Take examples in the order in which they come."""
         self._keys.append(keys)
         self._codes.append(codes)
+        self._buckets.append(buckets)
         self._file.write(_bytes_of(vectors))
 
     def close(self, ranks: np.ndarray) -> None:
@@ -228,8 +281,8 @@ class Block:
         """
         codes = np.concatenate(self._codes)
         self._order = np.lexsort((ranks[codes], np.concatenate(self._keys))).astype(np.int32)
-        self.codes = codes[self._order]
-        self._keys, self._codes = [], []
+        self.codes, self.buckets = codes[self._order], np.concatenate(self._buckets)[self._order]
+        self._keys, self._codes, self._buckets = [], [], []
 
     def vectors(self) -> np.ndarray:
         """Return the vectors (examples, dimensions), float32, in their order."""
@@ -294,21 +347,23 @@ class Examples:
             raise ValueError(
                 f"vectors of length {vectors.shape[1]}, the queue says {self.dimensions}"
             )
-        objects = np.array(batch["object_id"].to_pylist(), dtype=object)
-        keys = hash_array(objects, categorize=False)
+        keys = hash_array(batch["object_id"].to_numpy(zero_copy_only=False), categorize=False)
+        groups = batch["split_group_id"].dictionary_encode()
+        buckets = hash_array(groups.dictionary.to_numpy(zero_copy_only=False), categorize=False)
+        buckets = (buckets % GROUP_BUCKETS).astype(np.uint16)[groups.indices.to_numpy()]
         labels = batch["label"].cast(pa.string()).dictionary_encode()
         codes = [
             self._codes.setdefault(it, len(self._codes)) for it in labels.dictionary.to_pylist()
         ]
         codes = np.array(codes, np.int32)[labels.indices.to_numpy()]
         if len(self.blocks) == 1:
-            self.blocks[0].append(np.ascontiguousarray(vectors), keys, codes)
+            self.blocks[0].append(np.ascontiguousarray(vectors), keys, codes, buckets)
             return len(vectors)
         numbers = (keys % len(self.blocks)).astype(np.int64)
         rows = np.argsort(numbers, kind="stable")
         ends = np.cumsum(np.bincount(numbers, minlength=len(self.blocks)))
         for block, chosen in zip(self.blocks, np.split(rows, ends[:-1]), strict=True):
-            block.append(vectors[chosen], keys[chosen], codes[chosen])
+            block.append(vectors[chosen], keys[chosen], codes[chosen], buckets[chosen])
         return len(vectors)
 
     def scaling(self) -> Scaling:
@@ -331,15 +386,24 @@ class Examples:
 class Split:
     """What one model is given of a split: scaled vectors, and labels as positions of its classes.
 
-    Examples of a label outside of the classes are left out.
+    Examples of a label outside of the classes are left out, and those of all customers but a
+    share, chosen by a hash: a larger share holds the smaller one.
     """
 
-    def __init__(self, examples: Examples, classes: list[str]) -> None:
+    def __init__(
+        self, examples: Examples, classes: list[str], customer_share: float = 1.0
+    ) -> None:
         known = {name: position for position, name in enumerate(classes)}
         of_code = np.array([known.get(name, -1) for name in examples.labels], np.int64)
-        self._blocks = [(block, of_code[block.codes]) for block in examples.blocks]
-        labels = np.concatenate([y[y >= 0] for _, y in self._blocks])
-        self.count, self.label_count = len(labels), len(np.unique(labels))
+        end = customer_share * GROUP_BUCKETS
+        self._blocks = [
+            (block, np.where(block.buckets < end, of_code[block.codes], -1))
+            for block in examples.blocks
+        ]
+        self.label_counts = sum(
+            np.bincount(y[y >= 0], minlength=len(classes)) for _, y in self._blocks
+        )
+        self.count, self.label_count = int(self.label_counts.sum()), (self.label_counts > 0).sum()
         self.dimensions = examples.dimensions
         self._loaded: tuple[int, np.ndarray, np.ndarray] | None = None
 
@@ -438,6 +502,25 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
+def class_weights(train: Split, class_weighting: str | None) -> np.ndarray:
+    """Return how much an example of each class counts (classes,): 1 on the average.
+
+    `balanced` is scikit-learn's class_weight="balanced": every class counts the same.
+    """
+    counts = train.label_counts
+    return np.ones(len(counts)) if class_weighting is None else counts.mean() / counts
+
+
+def without_weights(layers: list[Layer], weights: np.ndarray) -> list[Layer]:
+    """Return layers whose probabilities are those of the data as it is.
+
+    Weights shift what a classifier takes for the frequency of a class; the shift of the logits is
+    their logarithm (Elkan, "The foundations of cost-sensitive learning", IJCAI 2001).
+    """
+    last_weights, last_bias = layers[-1]
+    return [*layers[:-1], (last_weights, last_bias - np.log(weights))]
+
+
 def fit_linear(train: Split, validation: Split, config: Mapping[str, Any]) -> Fit:
     """Fit a logistic regression: scikit-learn's, over chunks.
 
@@ -448,7 +531,8 @@ def fit_linear(train: Split, validation: Split, config: Mapping[str, Any]) -> Fi
     """
     from scipy.optimize import minimize
 
-    decay, classes = config["weight_decay"] or 0.0, len(config["classes"])
+    decay, classes = config["weight_decay"], len(config["classes"])
+    counts_as = class_weights(train, config["class_weighting"])
     units = 1 if classes == 2 else classes
 
     def layer_of(flat: np.ndarray) -> Layer:
@@ -463,9 +547,10 @@ def fit_linear(train: Split, validation: Split, config: Mapping[str, Any]) -> Fi
         for chunk, y in train.chunks():
             x = chunk.astype(np.float64)
             log_shares = log_softmax(x @ weights.T + bias)
-            total -= log_shares[np.arange(len(y)), y].sum()
+            total -= (counts_as[y] * log_shares[np.arange(len(y)), y]).sum()
             shares = np.exp(log_shares)
             shares[np.arange(len(y)), y] -= 1.0
+            shares *= counts_as[y, np.newaxis]
             gradient[:, :-1] += shares.T @ x
             gradient[:, -1] += shares.sum(axis=0)
         gradient /= train.count
@@ -480,7 +565,7 @@ def fit_linear(train: Split, validation: Split, config: Mapping[str, Any]) -> Fi
         method="L-BFGS-B",
         options={"maxiter": 2_000, "maxls": 50, "gtol": 1e-7, "ftol": 64 * np.finfo(float).eps},
     )
-    layers = [layer_of(found.x)]
+    layers = without_weights([layer_of(found.x)], counts_as)
     val_loss = validation.loss(layers) if validation.count else None
     return Fit(layers, [Epoch(train.loss(layers), val_loss)], best_epoch=1)
 
@@ -501,19 +586,21 @@ def fit_mlp(train: Split, validation: Split, config: Mapping[str, Any]) -> Fit:
             torch.nn.Linear(config["hidden_units"], len(config["classes"])),
         )
 
+    counts_as = class_weights(train, config["class_weighting"])
+
     def layers_now() -> list[Layer]:
         linears = (net[0], net[2])
-        return [
+        layers = [
             (one.weight.detach().numpy().astype(np.float64), one.bias.detach().double().numpy())
             for one in linears
         ]
+        return without_weights(layers, counts_as)
 
     shuffler = torch.Generator().manual_seed(config["seed"])
-    decay = config["weight_decay"] or 0.0
     optimizer = torch.optim.AdamW(
-        net.parameters(), lr=LEARNING_RATE, weight_decay=decay, fused=True
+        net.parameters(), lr=LEARNING_RATE, weight_decay=config["weight_decay"], fused=True
     )
-    loss_of = torch.nn.functional.cross_entropy
+    loss_of = torch.nn.CrossEntropyLoss(torch.from_numpy(counts_as).float(), reduction="sum")
     batch_size = batch_size_of(train.count)
     epochs: list[Epoch] = []
     best_epoch, best_loss, best_layers = 0, np.inf, layers_now()
@@ -521,7 +608,7 @@ def fit_mlp(train: Split, validation: Split, config: Mapping[str, Any]) -> Fit:
         total = 0.0
         for x, y in train.batches(batch_size, shuffler):
             optimizer.zero_grad()
-            loss = loss_of(net(x), y)
+            loss = loss_of(net(x), y) / len(y)
             loss.backward()
             optimizer.step()
             total += loss.item() * len(y)
@@ -584,12 +671,86 @@ def fold(layers: list[Layer], mean: np.ndarray, std: np.ndarray, temperature: fl
     return folded
 
 
+def decision_threshold(
+    config: Mapping[str, Any], probabilities: np.ndarray, y: np.ndarray
+) -> float | None:
+    """Return the probability from which on the positive label is predicted.
+
+    By the rule of the registry, on the validation examples: `cost_ratio` keeps the cost least if
+    a positive that is missed costs so many times a false alarm; `target_precision` finds the most
+    positives while so large a share of those called positive are (NEVER, where no threshold
+    reaches it). Of equals the highest. It lies halfway between two examples, so that rounding
+    moves none across it. Without a rule it is 0.5; without examples (0, classes), what the rule
+    comes to where probabilities are true.
+    """
+    from sklearn.metrics import roc_curve
+
+    rule, value = config["threshold_rule"], config["threshold_value"]
+    if config["positive_label"] is None:
+        return None
+    if rule is None:
+        return 0.5
+    if not len(y):
+        return 1 / (1 + value) if rule == "cost_ratio" else value
+    positive = config["classes"].index(config["positive_label"])
+    is_positive = y == positive
+    false_alarms, found, thresholds = roc_curve(
+        is_positive, probabilities[:, positive], drop_intermediate=False
+    )
+    # roc_curve gives shares, from no example called positive to all
+    false_alarms = np.rint(false_alarms * (~is_positive).sum())
+    found = np.rint(found * is_positive.sum())
+    if rule == "cost_ratio":
+        best = np.argmin(false_alarms - value * found)
+    else:
+        best = np.argmax(np.where(found >= value * (found + false_alarms), found, -1))
+    if best == 0:
+        return NEVER
+    return float(thresholds[best] + np.append(thresholds, 0.0)[best + 1]) / 2
+
+
+def try_all(
+    config: Mapping[str, Any], examples: Examples, validation: Split, studies: Studies
+) -> tuple[list[Trial], Trial]:
+    """Fit a model in every way in question. Returns all trials, and the one that is kept.
+
+    Without validation examples one trial is all: nothing could tell two apart.
+    """
+    name, architecture, classes = config["classifier_id"], config["architecture"], config["classes"]
+    whole, seed = Split(examples, classes), config["seed"]
+    weight_decays = [config["weight_decay"]]
+    if config["weight_decay"] is None:
+        weight_decays = WEIGHT_DECAYS[architecture]
+
+    def attempt(weight_decay: float, seed: int, split: Split = whole, share: float = 1.0) -> Trial:
+        asked = {**config, "weight_decay": weight_decay, "seed": seed}
+        fit = FITTERS[architecture](split, validation, asked)
+        return Trial(weight_decay, seed, share, split.count, fit)
+
+    if not validation.count:
+        kept = attempt(weight_decays[0], seed)
+        return [kept], kept
+    trials = [attempt(weight_decay, seed) for weight_decay in weight_decays]
+    kept = min(trials, key=lambda trial: trial.fit.validation_loss)
+    if architecture in SEEDED:
+        seeds = range(seed + 1, seed + studies.seed_count)
+        trials += [attempt(kept.weight_decay, other) for other in seeds]
+    for share in studies.customer_shares:
+        split = Split(examples, classes, share)
+        if split.label_counts.all():
+            trials.append(attempt(kept.weight_decay, seed, split, share))
+        else:
+            log(f"{name}: a label has no example on {share:.0%} of the customers: no trial")
+    return trials, kept
+
+
 def train(
     config: Mapping[str, Any],
     train_examples: Examples,
     validation_examples: Examples,
     scaling: Scaling,
     trained_at: datetime,
+    studies: Studies,
 ) -> pa.Table:
     """Train the one model that a row of the queue describes, on scaled examples.
 
@@ -607,16 +768,23 @@ def train(
     if sorted(train_examples.labels) != sorted(classes) or len(classes) < 2:
         raise ValueError(f"{name}: training labels are not the queue's classes {classes}")
 
-    train_split = Split(train_examples, classes)
     validation = Split(validation_examples, classes)
     if validation.label_count < 2:
         log(f"{name}: fewer than two known labels in the validation split: temperature 1")
         validation = Split(validation_examples, [])
     with one_thread():
-        fit = FITTERS[config["architecture"]](train_split, validation, config)
-        temperature = fit_temperature(*validation.logits(fit.layers)) if validation.count else 1.0
-    layers = fold(fit.layers, *scaling, temperature)
-    return records_of(config, fit, layers, temperature, trained_at)
+        trials, kept = try_all(config, train_examples, validation, studies)
+        temperature, shares, y = 1.0, np.empty((0, len(classes))), np.empty(0)
+        if validation.count:
+            logits, y = validation.logits(kept.fit.layers)
+            temperature = fit_temperature(logits, y)
+            shares = np.exp(log_softmax(logits / temperature))
+    threshold = decision_threshold(config, shares, y)
+    if threshold == NEVER:
+        log(f"{name}: no threshold reaches {config['threshold_value']} of precision")
+    layers = fold(kept.fit.layers, *scaling, temperature)
+    found = {"temperature": temperature, "decision_threshold": threshold}
+    return records_of(config, trials, kept, layers, found, trained_at)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -654,12 +822,13 @@ def table_of(model_id: str, record_type: str, columns: Mapping[str, Any], count:
 
 def records_of(
     config: Mapping[str, Any],
-    fit: Fit,
+    trials: list[Trial],
+    kept: Trial,
     layers: list[Layer],
-    temperature: float,
+    found: Mapping[str, float | None],
     trained_at: datetime,
 ) -> pa.Table:
-    """Return the records of one model: itself, its units, its epochs."""
+    """Return the records of one model: itself, its units, its trials and their epochs."""
     model_id = config["model_id"]
     about = {
         field.name: [config[field.name]]
@@ -667,9 +836,10 @@ def records_of(
         if field.name in config and field.name not in ("model_id", "snapshot_as_of")
     }
     about |= {
+        **{name: [value] for name, value in found.items()},
         "runtime": [runtime_of()],
-        "best_epoch": [fit.best_epoch],
-        "temperature": [temperature],
+        "best_epoch": [kept.fit.best_epoch],
+        "weight_decay": [kept.weight_decay],
         "snapshot_as_of": [naive_utc(config["snapshot_as_of"])],
         "trained_at": [naive_utc(trained_at)],
     }
@@ -686,13 +856,27 @@ def records_of(
             ),
         }
         tables.append(table_of(model_id, "unit", units, count))
-    epochs = {
-        "epoch": range(1, len(fit.epochs) + 1),
-        "train_loss": [epoch.train_loss for epoch in fit.epochs],
-        "validation_loss": [epoch.validation_loss for epoch in fit.epochs],
-        "is_best": [number == fit.best_epoch for number in range(1, len(fit.epochs) + 1)],
-    }
-    tables.append(table_of(model_id, "epoch", epochs, len(fit.epochs)))
+    for number, trial in enumerate(trials, start=1):
+        about_trial = {
+            "trial": [number],
+            "weight_decay": [trial.weight_decay],
+            "seed": [trial.seed],
+            "customer_share": [trial.customer_share],
+            "train_count": [trial.train_count],
+            "best_epoch": [trial.fit.best_epoch],
+            "validation_loss": [trial.fit.validation_loss],
+            "is_kept": [trial is kept],
+        }
+        tables.append(table_of(model_id, "trial", about_trial, 1))
+        epochs, count = trial.fit.epochs, len(trial.fit.epochs)
+        about_epochs = {
+            "trial": [number] * count,
+            "epoch": range(1, count + 1),
+            "train_loss": [epoch.train_loss for epoch in epochs],
+            "validation_loss": [epoch.validation_loss for epoch in epochs],
+            "is_best": [epoch == trial.fit.best_epoch for epoch in range(1, count + 1)],
+        }
+        tables.append(table_of(model_id, "epoch", about_epochs, count))
     return pa.concat_tables(tables)
 
 
@@ -752,7 +936,10 @@ def model(dbt, session):
     def read(split: str, *key: str) -> Iterable[pa.RecordBatch]:
         return read_examples(doors[split], *key, is_bigframes)
 
-    records = train_all(wanted, read, datetime.now(UTC))
+    studies = Studies(
+        dbt.config.meta_get("seed_count"), tuple(dbt.config.meta_get("customer_shares"))
+    )
+    records = train_all(wanted, read, datetime.now(UTC), studies)
     if is_bigframes:
         records = session.read_arrow(with_zone(records))
     return records

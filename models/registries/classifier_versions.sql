@@ -10,6 +10,10 @@
     'owner': 'string',
     'hidden_units': 'int64',
     'weight_decay': 'double',
+    'class_weighting': 'string',
+    'threshold_rule': 'string',
+    'threshold_value': 'double',
+    'abstain_band': 'double',
     'gate_margin': 'double',
     'gate_largest_ece': 'double',
 }) }}

@@ -5,7 +5,7 @@ with events as (
 
 first_known as (
     select
-        event_id,
+        event_id as promotion_id,
         classifier_id,
         model_id,
         decided_by,

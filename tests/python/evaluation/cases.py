@@ -3,7 +3,8 @@
 import hashlib
 import itertools
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import numpy as np
 from scipy import stats
@@ -25,6 +26,9 @@ class MetricCase:
     labels: list[str]
     probabilities: np.ndarray
     split: str = "test"
+    abstain_band: float | None = None
+    # labels that others of the same evaluation have
+    other_labels: tuple[str, ...] = ()
 
     @property
     def snapshot_id(self) -> str:
@@ -73,10 +77,11 @@ def random_metric_cases(seed: int = 20261101) -> list[MetricCase]:
             (number // 6) % 6
         ]
         labels = _random_labels(rng, label_kind, classes, probabilities)
-        positive_label, threshold = None, None
+        positive_label, threshold, band = None, None, None
         if class_count == 2 and number % 7 != 0:
             positive_label = str(rng.choice(classes))
             threshold = float(rng.choice([0.5, 0.3, 0.8]))
+            band = [None, 0.1, 0.45][number % 3]
         cases.append(
             MetricCase(
                 model_id=f"case_{number:03d}_{shape}_{label_kind}_{size}x{class_count}",
@@ -86,6 +91,7 @@ def random_metric_cases(seed: int = 20261101) -> list[MetricCase]:
                 labels=labels,
                 probabilities=probabilities,
                 split=["test", "validation"][number % 2],
+                abstain_band=band,
             )
         )
     return cases
@@ -147,6 +153,43 @@ def random_networks(seed: int = 20261102) -> list[Network]:
 def customer_of(position: int) -> str:
     """One to four examples a customer."""
     return f"customer {int(np.sqrt(8 * position + 1) - 1) // 2 if position < 10 else position // 3}"
+
+
+def length_of(position: int) -> int:
+    """The length of an example's content: of two ranges."""
+    return 31 + position % 2
+
+
+def created_at(position: int) -> datetime:
+    """When an example was created: of three ranges of age, and of tenure."""
+    return datetime(2026, 10, 1) - timedelta(days=[0, 6, 7, 200][position % 4])
+
+
+def training_labels(case: MetricCase) -> list[str]:
+    """The labels that a case was trained on: the later in its classes, the more."""
+    return [name for place, name in enumerate(case.classes, start=1) for _ in range(place)]
+
+
+def majority_rule(case: MetricCase) -> MetricCase:
+    """The case as somebody judges it who knows how frequent the labels are, and nothing else."""
+    labels = training_labels(case)
+    shares = [labels.count(name) / len(labels) for name in case.classes]
+    return replace(
+        case,
+        probabilities=np.tile(shares, (len(case.labels), 1)),
+        decision_threshold=None,
+        abstain_band=None,
+    )
+
+
+def part_of(case: MetricCase, positions: list[int]) -> MetricCase:
+    """Some examples of a case."""
+    return replace(
+        case,
+        labels=[case.labels[position] for position in positions],
+        probabilities=case.probabilities[positions],
+        other_labels=tuple(case.labels),
+    )
 
 
 def poisson_weights(replicate: int, customers: list[str]) -> np.ndarray:
@@ -217,7 +260,8 @@ def reference_metrics(case: MetricCase) -> dict[str, float | None]:
 
     A label that the model does not know is one more class, with probability zero.
     """
-    known = [*case.classes, *sorted(set(case.labels) - set(case.classes))]
+    seen = {*case.labels, *case.other_labels}
+    known = [*case.classes, *sorted(seen - set(case.classes))]
     classes = sorted(known)
     extended = np.zeros((len(case.labels), len(known)))
     extended[:, : len(case.classes)] = case.probabilities
@@ -253,7 +297,43 @@ def reference_metrics(case: MetricCase) -> dict[str, float | None]:
             "ece": _expected_calibration_error(case, labels, predicted),
             "accuracy": metrics.accuracy_score(labels, predicted),
             "macro_f1": metrics.f1_score(labels, predicted, average="macro"),
+            **_selective_metrics(case, labels == predicted),
         }
+
+
+def _selective_metrics(case, is_correct):
+    is_certain = np.ones(len(is_correct), bool)
+    if case.abstain_band is not None:
+        positive = case.probabilities[:, case.classes.index(case.positive_label)]
+        is_certain = np.abs(positive - case.decision_threshold) >= case.abstain_band
+    accuracy = is_correct[is_certain].mean() if is_certain.any() else None
+    return {"coverage": is_certain.mean(), "selective_accuracy": accuracy}
+
+
+def reference_class_metrics(case: MetricCase) -> dict[tuple[str, str], float | None]:
+    """Every metric of every class by scikit-learn; None where it is undefined."""
+    classes = [*case.classes, *sorted(set(case.labels) - set(case.classes))]
+    labels, predicted = np.array(case.labels), np.array(predicted_labels(case))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        decided = metrics.precision_recall_fscore_support(
+            labels, predicted, labels=classes, zero_division=np.nan
+        )[:3]
+        found = {
+            (name, metric): None if np.isnan(value) else value
+            for metric, values in zip(("precision", "recall", "f1"), decided, strict=True)
+            for name, value in zip(classes, values, strict=True)
+        }
+        for place, name in enumerate(classes):
+            known = place < len(case.classes)
+            shares = case.probabilities[:, place] if known else np.zeros(len(labels))
+            truth = labels == name
+            found[name, "roc_auc"] = found[name, "pr_auc"] = None
+            if truth.any():
+                found[name, "pr_auc"] = metrics.average_precision_score(truth, shares)
+            if truth.any() and not truth.all():
+                found[name, "roc_auc"] = metrics.roc_auc_score(truth, shares)
+    return found
 
 
 def _expected_calibration_error(case, labels, predicted):

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import jinja2
 import pyarrow as pa
-from cases import MetricCase, Network, customer_of
+from cases import MetricCase, Network, created_at, customer_of, length_of, training_labels
 
 ROOT = Path(__file__).resolve().parents[3]
 INVARIANTS = [
@@ -34,7 +34,7 @@ PARENTS = {
         "gate_largest_ece": pa.float64(),
     },
     "stg_promotion_events": {
-        "event_id": "s",
+        "promotion_id": "s",
         "classifier_id": "s",
         "model_id": "s",
         "decided_by": "s",
@@ -80,7 +80,11 @@ PARENTS = {
         "object_version": "s",
         "content_mac_key_id": "s",
         "content_mac": "s",
+        "content_length": pa.int64(),
+        "object_created_at": TIME,
     },
+    "account_statuses": {"customer_id": "s", "valid_from": TIME},
+    "slices": {"dataset_id": "s", "slice": "s"},
     "stg_embedding_events": {
         "event_id": "s",
         "object_id": "s",
@@ -96,9 +100,11 @@ PARENTS = {
         "task": "s",
         "snapshot_id": "s",
         "encoder_fingerprint": "s",
+        "architecture": "s",
         "positive_label": "s",
         "classes": STRINGS,
         "decision_threshold": pa.float64(),
+        "abstain_band": pa.float64(),
         "snapshot_as_of": TIME,
         "trained_at": TIME,
     },
@@ -111,6 +117,8 @@ PARENTS = {
     },
     "prediction_scores": {"model_id": "s", "event_id": "s", "probabilities": DOUBLES},
 }
+AS_OF = datetime(2026, 10, 1)
+OPENED_AT = datetime(2026, 1, 1)
 SCORES = {
     "model_id": "s",
     "evaluation_snapshot_id": "s",
@@ -238,10 +246,15 @@ def fixture_rows(
                 "positive_label": getattr(model, "positive_label", None),
                 "classes": model.classes,
                 "decision_threshold": getattr(model, "decision_threshold", None),
+                "abstain_band": getattr(model, "abstain_band", None),
             }
         )
         rows["dataset_headers"].append(
-            {"dataset_id": f"dataset of {model.model_id}", "snapshot_id": model.snapshot_id}
+            {
+                "dataset_id": f"dataset of {model.model_id}",
+                "snapshot_id": model.snapshot_id,
+                "as_of": AS_OF,
+            }
         )
         for position, label in enumerate(model.labels):
             rows["dataset_snapshots"].append(
@@ -259,7 +272,42 @@ def fixture_rows(
                     "selected_by": "organic",
                 }
             )
+    rows["slices"] = [
+        {"dataset_id": f"dataset of {case.model_id}", "slice": slice_}
+        for case in cases
+        for slice_ in ("content_length", "object_age", "customer_tenure")
+    ]
+    rows["account_statuses"] = [
+        # the second row of a customer says nothing of when it came
+        {"customer_id": customer, "valid_from": OPENED_AT + timedelta(days=days)}
+        for customer in {
+            row["split_group_id"] for row in rows["dataset_snapshots"] if row["split"] == "test"
+        }
+        for days in (0, 300)
+    ]
     for case in cases:
+        rows["dataset_snapshots"] += [
+            {
+                "snapshot_id": case.snapshot_id,
+                "dataset_id": f"dataset of {case.model_id}",
+                "object_id": f"{case.model_id}/train/{number}",
+                "object_version": "1",
+                "split_group_id": f"a training customer of {case.model_id}",
+                "split": "train",
+                "label": name,
+                "selected_by": "organic",
+            }
+            for number, name in enumerate(training_labels(case))
+        ]
+        rows["stg_objects"] += [
+            {
+                "object_id": f"{case.model_id}/{position}",
+                "object_version": "1",
+                "content_length": length_of(position),
+                "object_created_at": created_at(position),
+            }
+            for position in range(len(case.labels))
+        ]
         scores += [
             {
                 "model_id": case.model_id,

@@ -4,15 +4,21 @@ import pyarrow as pa
 import pytest
 from cases import (
     REPLICATES,
+    majority_rule,
+    part_of,
     predicted_labels,
     random_metric_cases,
     random_networks,
+    reference_class_metrics,
     reference_metrics,
     reference_replicates,
 )
 from scratch_project import INVARIANTS, ScratchProject, fixture_rows, render
 
-METRICS = {"roc_auc", "pr_auc", "log_loss", "brier", "ece", "accuracy", "macro_f1"}
+METRICS = {
+    *("roc_auc", "pr_auc", "log_loss", "brier", "ece", "accuracy", "macro_f1"),
+    *("coverage", "selective_accuracy"),
+}
 CASES = random_metric_cases()
 NETWORKS = random_networks()
 
@@ -41,13 +47,80 @@ def measured(built):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.model_id)
 def test_metrics_equal_scikit_learn(case, measured):
-    expected = reference_metrics(case)
-    assert set(measured[case.model_id]) == METRICS
-    for metric, value in measured[case.model_id].items():
-        if expected[metric] is None:
-            assert value is None, metric
-        else:
-            assert value == pytest.approx(expected[metric], rel=1e-9, abs=1e-9), metric
+    assert measured[case.model_id] == closely(reference_metrics(case))
+
+
+def closely(expected: dict) -> dict:
+    """Numbers that may differ in the tenth digit, and None as it is."""
+    return {
+        name: value if value is None else pytest.approx(value, rel=1e-9, abs=1e-9)
+        for name, value in expected.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def class_measured(built):
+    values: dict[str, dict[tuple[str, str], float | None]] = {}
+    for row in built.rows("select * from published.class_metrics"):
+        of_model = values.setdefault(row["model_id"], {})
+        of_model[row["class_label"], row["metric"]] = row["value"]
+    return values
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.model_id)
+def test_metrics_of_each_class_equal_scikit_learn(case, class_measured):
+    assert class_measured[case.model_id] == closely(reference_class_metrics(case))
+
+
+@pytest.fixture(scope="module")
+def slice_measured(built):
+    values: dict[tuple, dict[str, float | None]] = {}
+    for row in built.rows("select * from published.slice_metrics"):
+        key = row["model_id"], row["slice"], row["slice_value"]
+        values.setdefault(key, {})[row["metric"]] = row["value"]
+    return values
+
+
+SLICES = {
+    "content_length": lambda position: ["0 to 31", "32 to 63"][position % 2],
+    "object_age": lambda position: ["0 to 6", "0 to 6", "7 to 29", "180 and more"][position % 4],
+    "customer_tenure": lambda position: [*["90 to 364"] * 3, "30 to 89"][position % 4],
+}
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.split == "test"], ids=lambda case: case.model_id
+)
+def test_metrics_of_each_slice_equal_scikit_learn_on_its_examples(case, slice_measured):
+    for slice_, value_of in SLICES.items():
+        parts: dict[str, list[int]] = {}
+        for position in range(len(case.labels)):
+            parts.setdefault(value_of(position), []).append(position)
+        found = {
+            value: slice_measured.pop((case.model_id, slice_, value))
+            for model_id, name, value in [*slice_measured]
+            if (model_id, name) == (case.model_id, slice_)
+        }
+        assert found == {
+            value: closely(reference_metrics(part_of(case, positions)))
+            for value, positions in parts.items()
+        }
+
+
+def test_the_majority_rule_is_judged_as_scikit_learn_judges_it(built):
+    found: dict[str, dict[str, float | None]] = {}
+    for row in built.rows("select * from published.baseline_comparisons"):
+        assert row["baseline"] == "majority_rule"
+        found.setdefault(row["model_id"], {})[row["metric"]] = row["baseline_value"]
+        if row["value"] is not None and row["baseline_value"] is not None:
+            assert row["difference"] == row["value"] - row["baseline_value"]
+    tested = [case for case in CASES if case.split == "test"]
+    # the one network whose dataset has moved on has no training customers left to count
+    assert set(found) == {case.model_id for case in tested} | {NETWORKS[0].model_id}
+    for case in tested:
+        expected = closely(reference_metrics(majority_rule(case)))
+        del expected["coverage"], expected["selective_accuracy"]
+        assert found[case.model_id] == expected, case.model_id
 
 
 DRAWN = [case for case in CASES if case.split == "test"]

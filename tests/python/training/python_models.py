@@ -20,7 +20,8 @@ QUEUE_SCHEMA = pa.schema(
         ("classes", pa.list_(pa.string())),
         *((name, pa.int64()) for name in ("hidden_units", "embedding_dim", "seed")),
         *((name, pa.int64()) for name in ("train_count", "validation_count")),
-        *((name, pa.float64()) for name in ("weight_decay", "decision_threshold")),
+        *((name, pa.float64()) for name in ("weight_decay", "threshold_value")),
+        *((name, pa.string()) for name in ("class_weighting", "threshold_rule")),
         ("blocked_by", pa.string()),
         ("snapshot_as_of", pa.timestamp("us")),
     ]
@@ -32,6 +33,7 @@ DOOR_SCHEMA = pa.schema(
         ("label", pa.string()),
         ("encoder_fingerprint", pa.string()),
         ("embedding", pa.list_(pa.float32())),
+        ("split_group_id", pa.string()),
     ]
 )
 
@@ -56,7 +58,7 @@ def queue_row(architecture: str = "mlp", classes: int = 2, **changes) -> dict:
         "encoder_fingerprint": "fingerprint",
         "architecture": architecture,
         "positive_label": labels[0] if classes == 2 else None,
-        "trainer_version": "2",
+        "trainer_version": "3",
         "classes": labels,
         "hidden_units": 6 if architecture == "mlp" else None,
         "embedding_dim": 5,
@@ -64,7 +66,9 @@ def queue_row(architecture: str = "mlp", classes: int = 2, **changes) -> dict:
         "train_count": 120,
         "validation_count": 60,
         "weight_decay": 0.1,
-        "decision_threshold": 0.5 if classes == 2 else None,
+        "class_weighting": None,
+        "threshold_rule": None,
+        "threshold_value": None,
         "blocked_by": None,
         "snapshot_as_of": datetime(2026, 10, 1),
     }
@@ -89,14 +93,19 @@ def examples(
         "label": [f"label_{position}" for position in y],
         "encoder_fingerprint": [encoder_fingerprint] * count,
         "embedding": list(x.astype(np.float32)),
+        "split_group_id": [f"{seed}_{number // 3}" for number in range(count)],
     }
     return pa.table(rows, schema=DOOR_SCHEMA)
 
 
-def train_on(trainer: ModuleType, row: dict, train: pa.Table, validation: pa.Table) -> pa.Table:
+def train_on(
+    trainer: ModuleType, row: dict, train: pa.Table, validation: pa.Table, **studies
+) -> pa.Table:
     """Train as the build does: the splits come in batches of some rows."""
     splits = {"train": train.to_batches(50), "validation": validation.to_batches(50)}
-    return trainer.train_all([row], lambda split, *_: splits[split], TRAINED_AT)
+    return trainer.train_all(
+        [row], lambda split, *_: splits[split], TRAINED_AT, trainer.Studies(**studies)
+    )
 
 
 def matrix(table: pa.Table) -> np.ndarray:

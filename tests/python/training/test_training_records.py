@@ -36,12 +36,12 @@ def logits_from_rows(records: pa.Table, x: np.ndarray) -> np.ndarray:
     return values
 
 
-def trained(trainer, row, train=None, validation=None):
+def trained(trainer, row, train=None, validation=None, **studies):
     classes = len(row["classes"])
     train = examples(120, classes, TRAIN_SEED) if train is None else train
     validation = examples(60, classes, VALIDATION_SEED) if validation is None else validation
     counts = {"train_count": train.num_rows, "validation_count": validation.num_rows}
-    return train_on(trainer, row | counts, train, validation)
+    return train_on(trainer, row | counts, train, validation, **studies)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 4, 5])
@@ -94,6 +94,34 @@ def test_mlp_rows_are_the_torch_net_with_its_scaling_and_temperature(trainer, cl
         expected = logits.softmax(dim=1).numpy()
 
     assert np.abs(softmax(logits_from_rows(records, fresh), axis=1) - expected).max() < 1e-6
+
+
+@pytest.mark.parametrize("architecture", ["linear", "mlp"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_balanced_classes_count_the_same(trainer, architecture, classes):
+    """The weights are scikit-learn's; the probabilities stay those of the data as it is."""
+    skewed = examples(600, classes, TRAIN_SEED)
+    is_rare = np.array(skewed["label"].to_pylist()) == "label_0"
+    skewed = skewed.filter(pa.array(~is_rare | (np.arange(600) % 10 == 0)))
+    row = queue_row(architecture, classes, class_weighting="balanced", weight_decay=1e-3)
+    records = trained(trainer, row, skewed, skewed)
+    labels = np.array(skewed["label"].to_pylist())
+    shares = softmax(logits_from_rows(records, matrix(skewed)), axis=1)
+    frequencies = [np.mean(labels == name) for name in row["classes"]]
+    assert np.abs(shares.mean(axis=0) - frequencies).max() < 0.03
+
+    unweighted = trained(trainer, row | {"class_weighting": None}, skewed, skewed)
+    assert not unweighted["weights"].equals(records["weights"])
+    if architecture == "linear":
+        scaler = StandardScaler().fit(matrix(skewed))
+        regression = LogisticRegression(
+            C=1 / (len(labels) * 1e-3), max_iter=5_000, tol=1e-9, class_weight="balanced"
+        ).fit(scaler.transform(matrix(skewed)), labels)
+        expected = regression.predict_log_proba(scaler.transform(matrix(skewed)))
+        factors = np.log([len(labels) / classes / np.sum(labels == it) for it in row["classes"]])
+        temperature = of_type(records, "model")[0]["temperature"]
+        expected = softmax((expected - factors) / temperature, axis=1)
+        assert np.abs(shares - expected).max() < 1e-5
 
 
 def test_the_best_epoch_is_restored(trainer, monkeypatch):
@@ -262,7 +290,7 @@ def test_an_empty_queue_reads_no_example(trainer):
         raise AssertionError("examples were read")
 
     wanted = trainer.models_to_train(QUEUE_SCHEMA.empty_table(), set())
-    records = trainer.train_all(wanted, read, TRAINED_AT)
+    records = trainer.train_all(wanted, read, TRAINED_AT, trainer.Studies())
     assert records.num_rows == 0
     assert records.schema == trainer.RECORD_SCHEMA
 
@@ -281,7 +309,7 @@ def test_examples_are_read_once_for_all_their_models(trainer):
         return examples(*seed).to_batches()
 
     wanted = trainer.models_to_train(pa.Table.from_pylist(rows, QUEUE_SCHEMA), set())
-    records = trainer.train_all(wanted, read, TRAINED_AT)
+    records = trainer.train_all(wanted, read, TRAINED_AT, trainer.Studies())
     assert reads == [
         (split, snapshot, "fingerprint")
         for snapshot in ("other", "snapshot")

@@ -1,0 +1,195 @@
+{# What a model is worth beside two that cost nothing: the majority rule, which says of every example how frequent each label was in training,
+   and the linear model of the same examples and vectors. On the test examples of what the dataset stands for now. #}
+{%- set keys = ['model_id', 'evaluation_snapshot_id'] -%}
+{%- set drawn_metrics = ['roc_auc', 'pr_auc', 'log_loss', 'brier', 'accuracy'] %}
+
+with classifier_models as (
+    select * from {{ ref('classifier_models') }}
+),
+
+current_snapshots as (
+    select * from {{ ref('current_snapshots') }}
+),
+
+metrics as (
+    select metrics.*
+    from {{ ref('classifier_metrics') }} as metrics
+    inner join current_snapshots
+        on metrics.evaluation_snapshot_id = current_snapshots.snapshot_id
+    where metrics.split = 'test' and metrics.metric not in ('coverage', 'selective_accuracy')
+),
+
+replicates as (
+    select * from {{ ref('newest_replicates') }}
+),
+
+label_counts as (
+    select
+        snapshot_id,
+        label,
+        count(*) as label_count
+    from {{ ref('dataset_snapshots') }}
+    where split = 'train'
+    group by snapshot_id, label
+),
+
+label_shares as (
+    select
+        classifier_models.model_id,
+        label_counts.label,
+        label_counts.label_count / sum(label_counts.label_count) over (partition by classifier_models.model_id) as label_share,
+        row_number() over (
+            partition by classifier_models.model_id
+            order by label_counts.label_count desc, label_counts.label asc
+        ) as place
+    from classifier_models
+    inner join label_counts
+        on classifier_models.snapshot_id = label_counts.snapshot_id
+),
+
+majority_examples as (
+    select
+        examples.model_id,
+        examples.evaluation_snapshot_id,
+        examples.object_id,
+        examples.label,
+        label_shares.label as predicted_label,
+        label_shares.label_share as probability,
+        examples.label = label_shares.label as is_correct,
+        false as is_uncertain
+    from {{ ref('scored_examples') }} as examples
+    inner join current_snapshots
+        on examples.evaluation_snapshot_id = current_snapshots.snapshot_id
+    inner join label_shares
+        on
+            examples.model_id = label_shares.model_id
+            and label_shares.place = 1
+    where examples.split = 'test'
+),
+
+majority_probabilities as (
+    select
+        classes.model_id,
+        classes.evaluation_snapshot_id,
+        classes.object_id,
+        classes.class_label,
+        classes.is_label,
+        classes.is_judged,
+        coalesce(label_shares.label_share, 0) as probability
+    from {{ ref('scored_classes') }} as classes
+    inner join current_snapshots
+        on classes.evaluation_snapshot_id = current_snapshots.snapshot_id
+    left join label_shares
+        on
+            classes.model_id = label_shares.model_id
+            and classes.class_label = label_shares.label
+    where classes.split = 'test'
+),
+
+majority_classes as (
+    {{ class_errors('majority_probabilities') | indent(4) }}
+),
+
+majority_measured as (
+    {{ classification_metrics('majority_examples', 'majority_classes', keys) | indent(4) }}
+),
+
+majority_metrics as (
+    {{- one_row_per_metric('majority_measured', keys, classification_metric_names()) }}
+),
+
+linear_models as (
+    select
+        models.model_id,
+        linear_models.model_id as baseline_model_id
+    from classifier_models as models
+    inner join classifier_models as linear_models
+        on
+            models.snapshot_id = linear_models.snapshot_id
+            and models.encoder_fingerprint = linear_models.encoder_fingerprint
+            and linear_models.architecture = 'linear'
+    where models.architecture <> 'linear'
+    -- of several the one that was trained last
+    qualify row_number() over (
+        partition by models.model_id
+        order by linear_models.trained_at desc, linear_models.model_id asc
+    ) = 1
+),
+
+-- draw by draw: both models meet the same customers
+differences as (
+    {%- for metric in drawn_metrics %}
+    select
+        own.model_id,
+        own.evaluation_snapshot_id,
+        '{{ metric }}' as metric,
+        own.replicate,
+        own.{{ metric }} - baseline.{{ metric }} as difference
+    from linear_models
+    inner join replicates as own
+        on linear_models.model_id = own.model_id
+    inner join replicates as baseline
+        on
+            linear_models.baseline_model_id = baseline.model_id
+            and own.evaluation_snapshot_id = baseline.evaluation_snapshot_id
+            and own.examples_hash = baseline.examples_hash
+            and own.replicate = baseline.replicate
+    where own.{{ metric }} - baseline.{{ metric }} is not null
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+),
+
+intervals as (
+    {{ draw_intervals('differences', 'difference', keys + ['metric']) | indent(4) }}
+),
+
+compared as (
+    select
+        metrics.model_id,
+        metrics.classifier_id,
+        metrics.evaluation_snapshot_id,
+        metrics.metric,
+        'majority_rule' as baseline,
+        cast(null as string) as baseline_model_id,
+        metrics.value,
+        majority_metrics.value as baseline_value,
+        metrics.value - majority_metrics.value as difference,
+        cast(null as {{ float_type() }}) as difference_lower,
+        cast(null as {{ float_type() }}) as difference_upper
+    from metrics
+    inner join majority_metrics
+        on
+            metrics.model_id = majority_metrics.model_id
+            and metrics.evaluation_snapshot_id = majority_metrics.evaluation_snapshot_id
+            and metrics.metric = majority_metrics.metric
+    union all
+    select
+        metrics.model_id,
+        metrics.classifier_id,
+        metrics.evaluation_snapshot_id,
+        metrics.metric,
+        'linear' as baseline,
+        linear_models.baseline_model_id,
+        metrics.value,
+        baseline_metrics.value as baseline_value,
+        metrics.value - baseline_metrics.value as difference,
+        intervals.value_lower as difference_lower,
+        intervals.value_upper as difference_upper
+    from metrics
+    inner join linear_models
+        on metrics.model_id = linear_models.model_id
+    inner join metrics as baseline_metrics
+        on
+            linear_models.baseline_model_id = baseline_metrics.model_id
+            and metrics.evaluation_snapshot_id = baseline_metrics.evaluation_snapshot_id
+            and metrics.metric = baseline_metrics.metric
+    left join intervals
+        on
+            metrics.model_id = intervals.model_id
+            and metrics.evaluation_snapshot_id = intervals.evaluation_snapshot_id
+            and metrics.metric = intervals.metric
+)
+
+select * from compared
