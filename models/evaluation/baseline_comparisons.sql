@@ -1,5 +1,5 @@
-{# What a model is worth beside two that cost nothing: the majority rule, which says of every example how frequent each label was in training,
-   and the linear model of the same examples and vectors. On the test examples of what the dataset stands for now. #}
+{# What a model is worth beside two that cost nothing: the majority rule, which says of every example how frequent each label was
+   in training, and the linear model of the same examples and vectors. On the test examples of what the dataset stands for now. #}
 {%- set keys = ['model_id', 'evaluation_snapshot_id'] -%}
 {%- set drawn_metrics = ['roc_auc', 'pr_auc', 'log_loss', 'brier', 'accuracy'] %}
 

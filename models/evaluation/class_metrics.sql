@@ -1,6 +1,7 @@
 {# Each class against the others: also of two classes both, where the metrics of the whole judge the positive one. #}
 {%- set keys = ['model_id', 'evaluation_snapshot_id', 'split'] -%}
-{%- set class_keys = keys + ['class_label'] %}
+{%- set class_keys = keys + ['class_label'] -%}
+{%- set metric_names = ['precision', 'recall', 'f1', 'roc_auc', 'pr_auc'] %}
 
 with examples as (
     select * from {{ ref('scored_examples') }}
@@ -55,7 +56,7 @@ measured as (
 ),
 
 metrics as (
-    {{- one_row_per_metric('measured', class_keys, ['precision', 'recall', 'f1', 'roc_auc', 'pr_auc'], beside = ['label_count']) }}
+    {{- one_row_per_metric('measured', class_keys, metric_names, beside = ['label_count']) }}
 ),
 
 of_classifiers as (

@@ -36,8 +36,8 @@ measured as (
         snapshots.snapshot_id,
         snapshots.object_id,
         objects.content_length,
-        {{ dbt.datediff('objects.object_created_at', 'headers.as_of', 'day') }} as age_days,
-        {{ dbt.datediff('first_statuses.opened_at', 'objects.object_created_at', 'day') }} as tenure_days
+        {{ days_between('objects.object_created_at', 'headers.as_of') }} as age_days,
+        {{ days_between('first_statuses.opened_at', 'objects.object_created_at') }} as tenure_days
     from snapshots
     inner join headers
         on snapshots.snapshot_id = headers.snapshot_id

@@ -1,4 +1,4 @@
-{# Where a model is better or worse than on the whole: the test examples of what its dataset stands for now, by each registered slice. #}
+{# Where a model is better or worse than on the whole: the test examples of what its dataset stands for now, part by part. #}
 {%- set keys = ['model_id', 'evaluation_snapshot_id', 'slice', 'slice_value'] %}
 
 with example_slices as (

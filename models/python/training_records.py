@@ -390,9 +390,7 @@ class Split:
     share, chosen by a hash: a larger share holds the smaller one.
     """
 
-    def __init__(
-        self, examples: Examples, classes: list[str], customer_share: float = 1.0
-    ) -> None:
+    def __init__(self, examples: Examples, classes: list[str], customer_share: float = 1.0) -> None:
         known = {name: position for position, name in enumerate(classes)}
         of_code = np.array([known.get(name, -1) for name in examples.labels], np.int64)
         end = customer_share * GROUP_BUCKETS

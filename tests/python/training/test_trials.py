@@ -69,7 +69,8 @@ def test_other_seeds_show_their_spread_and_are_not_kept(trainer):
 def test_a_learning_curve_takes_whole_customers_away(trainer, architecture):
     shares = (0.25, 0.5, 0.75)
     whole, *fewer = trials_of(trainer, queue_row(architecture), customer_shares=shares)
-    assert whole["is_kept"] and whole["customer_share"] == 1
+    assert whole["is_kept"]
+    assert whole["customer_share"] == 1
     assert [it["customer_share"] for it in fewer] == [*shares]
     counts = [it["train_count"] for it in (*fewer, whole)]
     assert counts == sorted(set(counts))
