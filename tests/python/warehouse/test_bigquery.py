@@ -42,7 +42,8 @@ def bigquery_landed(
 
 @pytest.fixture(scope="module")
 def bigquery_first_build(bigquery_landed: BigQueryStore) -> tuple[BigQueryStore, Build]:
-    return bigquery_landed, bigquery_landed.dbt("build")
+    """All but the tests for null: every table is compared with DuckDB's, where they run."""
+    return bigquery_landed, bigquery_landed.dbt("build", "--exclude", "test_name:not_null")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,11 @@ def test_the_first_build_passes_everything(
 ):
     _, build = bigquery_first_build
     assert build.exit_code == 0, build.output[-4000:]
-    assert build.statuses == first_build[1].statuses
+    assert build.statuses == {
+        node: status
+        for node, status in first_build[1].statuses.items()
+        if not re.search(r"\.(source_)?not_null_", node)
+    }
     record_property("built on BigQuery's emulator and passed", build.kinds())
 
 

@@ -16,27 +16,23 @@ from encoder_job.registry import Registry
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Emulator]:
-    """An emulator for one test: it is the slower the more tables it holds."""
+    """An emulator of its own: it is the slower the more tables it holds."""
     with emulator(tmp_path / "emulator") as found:
         yield found
 
 
-# the newest objects lie up to six hours later: the week and the month begin, and a leap day ends, near these
-MOMENTS = (datetime(2026, 6, 1, tzinfo=UTC), datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC))
-HISTORIES = 40
+# the newest objects lie up to six hours later: a week, a month and a leap day end in between
+AS_OF = datetime(2004, 2, 29, 23, 59, 59, tzinfo=UTC)
+HISTORIES = 60
 
 
-@pytest.mark.parametrize("as_of", MOMENTS, ids=str)
 def test_histories_made_by_chance_give_equal_datasets(
-    as_of: datetime,
-    tmp_path: Path,
-    served: Emulator,
-    record_property: Callable,
+    tmp_path: Path, served: Emulator, record_property: Callable
 ):
     store = Store(tmp_path / "duckdb")
     fingerprint = Registry(REPOSITORY).active("text").encoder_fingerprint
-    made = histories(HISTORIES, as_of.year, as_of, fingerprint)
-    bigquery_store = BigQueryStore(tmp_path / f"h{as_of.year}", served)
+    made = histories(HISTORIES, AS_OF.year, AS_OF, fingerprint)
+    bigquery_store = BigQueryStore(tmp_path / "histories", served)
     # an earlier moment first, then what is due: the second build finds some of its work done
     for build, half in enumerate((slice(None, None, 2), slice(1, None, 2))):
         taken = {
@@ -45,9 +41,8 @@ def test_histories_made_by_chance_give_equal_datasets(
         }
         store.land(taken, build)
         bigquery_store.land_parts(store)
-        asked = (
-            () if build else ("--vars", f"as_of: '{as_of - timedelta(days=20):%Y-%m-%d %H:%M:%S}'")
-        )
+        earlier = f"as_of: '{AS_OF - timedelta(days=20):%Y-%m-%d %H:%M:%S}'"
+        asked = () if build else ("--vars", earlier)
         for each in (store, bigquery_store):
             done = each.build_datasets(*asked)
             assert done.exit_code == 0, done.output[-4000:]
@@ -55,7 +50,7 @@ def test_histories_made_by_chance_give_equal_datasets(
     assert all_differences(expected, found) == {}
     rows = sum(table.num_rows for table in found.values())
     told = f"{HISTORIES} in {len(found)} tables and views, {rows} rows, equal"
-    record_property(f"histories that end at {as_of:%Y-%m-%d}", told)
+    record_property("histories on both engines", told)
     reasons = store.query("select count(distinct exclusion_reason) from ledger.dataset_candidates")
     assert reasons[0][0] >= 4
     assert (
