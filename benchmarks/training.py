@@ -53,7 +53,8 @@ def make_store(count: int) -> dict:
     """Write so many training examples, and a tenth as many of validation."""
     connection = store(count)
     connection.execute(
-        "create table examples (split varchar, object_id varchar, label varchar, embedding float[])"
+        "create table examples (split varchar, object_id varchar, split_group_id varchar, "
+        "label varchar, embedding float[])"
     )
     plane = np.random.default_rng(0).normal(size=DIMENSIONS).astype(np.float32)
     for split, size in (("train", count), ("validation", count // 10)):
@@ -68,6 +69,7 @@ def make_store(count: int) -> dict:
                 {
                     "split": [split] * rows,
                     "object_id": [f"{split}-{number}" for number in range(start, start + rows)],
+                    "split_group_id": [f"{number // 5}" for number in range(start, start + rows)],
                     "label": np.where(is_negative, *CLASSES).tolist(),
                     "embedding": pa.ListArray.from_arrays(offsets, pa.array(vectors.ravel())),
                 }
@@ -81,7 +83,8 @@ def make_store(count: int) -> dict:
 
 def reader(count: int, split: str = "train") -> Iterator[pa.RecordBatch]:
     """Return the examples of a split as the trainer reads them."""
-    query = f"select object_id, label, embedding from examples where split = '{split}'"  # noqa: S608
+    columns = "object_id, split_group_id, label, embedding"
+    query = f"select {columns} from examples where split = '{split}'"  # noqa: S608
     connection = store(count, read_only=True)
     yield from connection.sql(query).to_arrow_reader(8_192)
 
@@ -141,10 +144,11 @@ def gemm(count: int) -> dict:
 def config(architecture: str, count: int) -> dict:
     """Return a row of the training queue."""
     texts = ("classifier_id", "dataset_id", "task", "snapshot_id", "encoder_id")
-    texts += ("encoder_fingerprint", "model_id", "positive_label")
+    texts += ("encoder_fingerprint", "model_id")
     return dict.fromkeys(texts, "bench") | {
+        "positive_label": CLASSES[0],
         "architecture": architecture,
-        "trainer_version": "2",
+        "trainer_version": "3",
         "classes": CLASSES,
         "hidden_units": HIDDEN if architecture == "mlp" else None,
         "embedding_dim": DIMENSIONS,
@@ -152,7 +156,7 @@ def config(architecture: str, count: int) -> dict:
         "train_count": count,
         "validation_count": count // 10,
         "weight_decay": 0.1,
-        "decision_threshold": 0.5,
+        **dict.fromkeys(("class_weighting", "threshold_rule", "threshold_value", "abstain_band")),
         "snapshot_as_of": datetime(2026, 10, 1, tzinfo=UTC),
     }
 
@@ -227,7 +231,8 @@ def train(count: int, architecture: str) -> dict:
     def work() -> None:
         rows = [config(architecture, count)]
         read_split = lambda split, *_: reader(count, split)  # noqa: E731
-        found.append(trainer.train_all(rows, read_split, datetime.now(UTC)))
+        moment, studies = datetime.now(UTC), trainer.Studies()
+        found.append(trainer.train_all(rows, read_split, moment, studies))
 
     return {"seconds": seconds_of(work)}
 

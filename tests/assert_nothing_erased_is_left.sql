@@ -6,7 +6,7 @@ with erased_subjects as (
 
 kept_rows as (
     {%- for model in [
-        'measured_embedding_events', 'stg_embedding_events', 'dataset_snapshots', 'evaluation_scores', 'predictions',
+        'measured_embedding_events', 'stg_embedding_events', 'dataset_candidates', 'dataset_snapshots', 'evaluation_scores', 'predictions',
     ] %}
     select
         '{{ model }}' as table_name,

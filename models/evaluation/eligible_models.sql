@@ -21,18 +21,8 @@ current_snapshots as (
     select * from {{ ref('current_snapshots') }}
 ),
 
-removals as (
-    select * from {{ ref('snapshot_removals') }}
-    where split in ('train', 'validation')
-),
-
-unlearned as (
-    select distinct classifier_models.model_id
-    from classifier_models
-    inner join removals
-        on
-            classifier_models.snapshot_id = removals.snapshot_id
-            and classifier_models.trained_at < removals.removed_at
+models_of_erased_rows as (
+    select * from {{ ref('models_of_erased_rows') }}
 ),
 
 eligible as (
@@ -48,7 +38,7 @@ eligible as (
         classifiers.gate_margin,
         classifiers.gate_largest_ece,
         training_queue.model_id is not null as is_wanted,
-        unlearned.model_id is not null as has_learned_erased_rows,
+        models_of_erased_rows.model_id is not null as has_learned_erased_rows,
         row_number() over (
             partition by classifiers.classifier_id
             order by
@@ -70,8 +60,8 @@ eligible as (
     -- a registry row that was changed and changed back calls for a model that is not the newest
     left join training_queue
         on classifier_models.model_id = training_queue.model_id
-    left join unlearned
-        on classifier_models.model_id = unlearned.model_id
+    left join models_of_erased_rows
+        on classifier_models.model_id = models_of_erased_rows.model_id
 )
 
 select * from eligible

@@ -37,6 +37,8 @@ judged as (
             when typed.decided_at is null then 'missing_decided_at'
             when typed.has_landed_at and typed.landed_at is null then 'invalid_landed_at'
             when typed.landed_at < typed.decided_at then 'known_before_it_happened'
+            -- of several decisions the last one counts: this one would for ever
+            when coalesce(typed.landed_at, typed.decided_at) > {{ utc_now() }} then 'in_the_future'
         end as rejection_reason
     from typed
     left join classifiers

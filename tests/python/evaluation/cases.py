@@ -120,33 +120,41 @@ def _random_labels(rng, kind, classes, probabilities):
     return [str(label) for label in rng.choice(classes, size=size)]
 
 
+# dimensions, hidden units (0: linear), classes
+NETWORK_SIZES = [
+    *((16, 0, 2), (3, 0, 3), (384, 0, 2), (1280, 0, 20)),
+    *((3, 1, 2), (16, 8, 3), (384, 8, 5), (101, 17, 7)),
+    *((384, 128, 2), (768, 64, 10), (3, 256, 20), (1280, 256, 20)),
+]
+
+
 def random_networks(seed: int = 20261102) -> list[Network]:
-    """Linear and one-hidden-layer networks, two to five classes, one with huge logits."""
+    """Networks of every size that people use, one with huge logits."""
     rng = np.random.default_rng(seed)
     networks = []
-    for hidden, dimension in [(0, 16), (0, 384), (8, 16), (128, 384)]:
-        for class_count in range(2, 6):
-            sizes = [dimension, hidden, class_count] if hidden else [dimension, class_count]
-            scale = 1000 if (hidden, class_count) == (8, 3) else 1
-            layers = [
-                (
-                    scale * rng.normal(size=(outputs, inputs)) / np.sqrt(inputs),
-                    rng.normal(size=outputs),
-                )
-                for inputs, outputs in itertools.pairwise(sizes)
-            ]
-            if not hidden and class_count == 2:
-                # as logistic regression writes it: the first class is the reference
-                layers[0][0][0], layers[0][1][0] = 0, 0
-            networks.append(
-                Network(
-                    model_id=f"network_{hidden}_{dimension}_{class_count}",
-                    classes=CLASSES[:class_count],
-                    layers=layers,
-                    vectors=rng.normal(size=(20, dimension)).astype(np.float32),
-                    labels=[str(x) for x in rng.choice(CLASSES[:class_count], size=20)],
-                )
+    for dimension, hidden, class_count in NETWORK_SIZES:
+        sizes = [dimension, hidden, class_count] if hidden else [dimension, class_count]
+        scale = 1000 if (hidden, class_count) == (8, 3) else 1
+        classes = [f"mood {number:02d}" for number in range(class_count)]
+        layers = [
+            (
+                scale * rng.normal(size=(outputs, inputs)) / np.sqrt(inputs),
+                rng.normal(size=outputs),
             )
+            for inputs, outputs in itertools.pairwise(sizes)
+        ]
+        if not hidden and class_count == 2:
+            # as logistic regression writes it: the first class is the reference
+            layers[0][0][0], layers[0][1][0] = 0, 0
+        networks.append(
+            Network(
+                model_id=f"network_{dimension}_{hidden}_{class_count}",
+                classes=classes,
+                layers=layers,
+                vectors=rng.normal(size=(20, dimension)).astype(np.float32),
+                labels=[str(name) for name in rng.choice(classes, size=20)],
+            )
+        )
     return networks
 
 

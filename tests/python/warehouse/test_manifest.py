@@ -68,6 +68,19 @@ def test_rows_of_persons_are_built_after_their_erasure(manifest: dict):
         assert "erased_subjects" in upstream(manifest, node["name"]), node["name"]
 
 
+def test_what_keeps_rows_of_persons_is_searched_for_the_erased(manifest: dict):
+    keeping = {
+        node["name"] for node in manifest["nodes"].values()
+        if node["config"].get("materialized") == "incremental" and "erasure" not in node["fqn"]
+        and {"object_id", "customer_id", "event_id"} & set(node["columns"])
+    }  # fmt: skip
+    (test,) = (
+        parents for name, parents in manifest["parent_map"].items()
+        if name.startswith("test.embedding_store.assert_nothing_erased_is_left")
+    )  # fmt: skip
+    assert {parent.split(".")[2] for parent in test} - {"erased_subjects"} == keeping
+
+
 def test_vectors_macs_and_sources_live_in_the_restricted_schema(manifest: dict):
     secret = {"embedding", "content_mac", "source_reference"}
     for node in manifest["nodes"].values():

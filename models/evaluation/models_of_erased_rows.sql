@@ -1,0 +1,34 @@
+with removals as (
+    select * from {{ ref('snapshot_removals') }}
+    where split in ('train', 'validation')
+),
+
+requests as (
+    select * from {{ ref('stg_erasure_requests') }}
+),
+
+classifier_models as (
+    select * from {{ ref('classifier_models') }}
+),
+
+-- a model that was trained after the removal never saw the rows
+found as (
+    select
+        classifier_models.model_id,
+        classifier_models.classifier_id,
+        classifier_models.snapshot_id,
+        cast(sum(case when removals.split = 'train' then removals.row_count else 0 end) as int64) as erased_train_count,
+        cast(sum(case when removals.split = 'validation' then removals.row_count else 0 end) as int64) as erased_validation_count,
+        -- whose request has left landing is counted from its removal
+        min(coalesce(requests.requested_at, removals.removed_at)) as requested_at
+    from classifier_models
+    inner join removals
+        on
+            classifier_models.snapshot_id = removals.snapshot_id
+            and classifier_models.trained_at < removals.removed_at
+    left join requests
+        on removals.request_id = requests.event_id
+    group by classifier_models.model_id, classifier_models.classifier_id, classifier_models.snapshot_id
+)
+
+select * from found
