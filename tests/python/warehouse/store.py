@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -68,6 +69,16 @@ class Store:
             for source in (path for part in PROJECT_PARTS for path in REPOSITORY.glob(part)):
                 _copy(source, self.project / source.relative_to(REPOSITORY))
             _copy(REPOSITORY / "profiles.yml.example", root / "profiles.yml")
+            self.study_less()
+
+    def study_less(self) -> None:
+        """Have each model fitted three times rather than eight: its trials are tested elsewhere."""
+        path = self.project / "dbt_project.yml"
+        text = path.read_text()
+        for name, value in (("training_seeds", "2"), ("learning_curve_shares", "[0.5]")):
+            text, count = re.subn(rf"(?m)^(  {name}:).*", rf"\1 {value}", text)
+            assert count == 1, name
+        path.write_text(text)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -107,7 +107,7 @@ def test_without_rows_every_table_is_empty_and_typed(
     store = Store(tmp_path / "store")
     if how == "--empty":
         shutil.copytree(landed.landing, store.landing)
-        build = store.build("--empty")
+        build = store.build_with_invariants("--empty")
     else:
         manifest = tmp_path / "nothing.csv"
         manifest.write_text("object_id,customer_id,object_created_at,source_reference,content\n")
@@ -201,7 +201,7 @@ def test_a_task_is_added_by_a_file_a_line_and_rows(spoilt: Store):
         ),
         (
             "classifiers",
-            "loved_review_linear,loved_review,minilm-l6-v2,linear,,0.1,0.01,0.1,loved,live,"
+            "loved_review_linear,loved_review,minilm-l6-v2,linear,,,,,,,0.01,0.1,loved,live,"
             "training@example.com",
         ),
     ):
@@ -222,7 +222,10 @@ def test_a_task_is_added_by_a_file_a_line_and_rows(spoilt: Store):
 
 def test_what_leaves_the_registries_is_remembered_and_breaks_nothing(spoilt: Store):
     before = ledger_of(spoilt)
-    for seed, leaving in (("datasets", "negative_review"), ("classifiers", ""), ("encoders", "")):
+    for seed, leaving in (
+        *(("datasets", "negative_review"), ("slices", "negative_review")),
+        *(("classifiers", ""), ("encoders", "")),
+    ):
         path = spoilt.project / "seeds" / f"{seed}.csv"
         header, *rows = path.read_text().splitlines(keepends=True)
         path.write_text("".join([header, *(r for r in rows if not r.startswith(leaving))]))
