@@ -11,8 +11,11 @@ The function is the one that the trainer wrote as rows: layers of dot products w
 them, then a softmax over the classes, in double precision.
 """
 
+import os
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -37,14 +40,6 @@ SCORE_SCHEMA = pa.schema(
 )
 
 Layer = tuple[np.ndarray, np.ndarray]  # weights (units, inputs), biases (units,)
-
-
-@dataclass
-class Tally:
-    """What became of the rows of one run."""
-
-    scored: int = 0
-    unusable: int = 0
 
 
 def log(message: str) -> None:
@@ -214,13 +209,14 @@ def matrix_of(vectors: pa.ListArray, inputs: int, model_id: str) -> np.ndarray:
 
 
 def score_batch(
-    batch: pa.RecordBatch, networks: Mapping[str, Network], scored_at: datetime, tally: Tally
-) -> Iterator[pa.RecordBatch]:
+    batch: pa.RecordBatch, networks: Mapping[str, Network], scored_at: datetime
+) -> list[pa.RecordBatch]:
     """Score one batch of the queue: one batch out per model in it.
 
     A row whose vector is missing, empty (as an engine without null arrays has it) or not finite
-    gets no score, and is counted.
+    gets no score.
     """
+    scored = []
     for model_id in pc.unique(batch["model_id"]).to_pylist():
         if model_id not in networks:
             raise ValueError(f"the queue names model {model_id}, which has no stored weights")
@@ -228,7 +224,6 @@ def score_batch(
         # a null length compares as null
         has_vector = pc.fill_null(pc.greater(pc.list_value_length(batch["embedding"]), 0), False)
         is_usable = pc.and_(is_own, has_vector)
-        of_model = pc.sum(is_own).as_py()
         # mostly all rows are, and a filter copies the vectors
         rows = batch if pc.all(is_usable).as_py() else batch.filter(is_usable)
         if rows.num_rows:
@@ -237,9 +232,8 @@ def score_batch(
             is_finite = np.isfinite(x).all(axis=1)
             if not is_finite.all():
                 rows, x = rows.filter(pa.array(is_finite)), x[is_finite]
-            tally.scored += rows.num_rows
-            yield scores_of(rows, network.probabilities(x), scored_at)
-        tally.unusable += of_model - rows.num_rows
+            scored.append(scores_of(rows, network.probabilities(x), scored_at))
+    return scored
 
 
 def scores_of(
@@ -262,13 +256,34 @@ def scores_of(
 def score_batches(
     batches: Iterable[pa.RecordBatch], networks: Mapping[str, Network], scored_at: datetime
 ) -> Iterator[pa.RecordBatch]:
-    """Score batch after batch, and say at the end how many events it were."""
-    tally = Tally()
-    for batch in batches:
-        yield from score_batch(batch, networks, scored_at, tally)
-    log(f"scored {tally.scored} events")
-    if tally.unusable:
-        log(f"{tally.unusable} events have no usable vector and are not scored")
+    """Score batch after batch, and say at the end how many events it were.
+
+    While the next batches are read, some are scored, one by each core: a product of matrices that
+    takes all cores leaves none to read with, and adds up in an order of its own.
+    """
+    from threadpoolctl import threadpool_limits
+
+    read = scored = 0
+    cores = os.cpu_count() or 1
+    coming: deque[Future] = deque()
+
+    def first_done() -> list[pa.RecordBatch]:
+        nonlocal scored
+        done = coming.popleft().result()
+        scored += sum(part.num_rows for part in done)
+        return done
+
+    with threadpool_limits(limits=1), ThreadPoolExecutor(cores) as scorers:
+        for batch in batches:
+            read += batch.num_rows
+            coming.append(scorers.submit(score_batch, batch, networks, scored_at))
+            if len(coming) > 2 * cores:
+                yield from first_done()
+        while coming:
+            yield from first_done()
+    log(f"scored {scored} events")
+    if read > scored:
+        log(f"{read - scored} events have no usable vector and are not scored")
 
 
 # ---------------------------------------------------------------------------------------------
