@@ -85,15 +85,23 @@ lock: setup  ## pin every library anew from pyproject.toml, and those of the enc
 	$(COMPILE) --constraint requirements.lock --output-file requirements-job.lock
 	sed -E '/^(pillow|pyarrow)==/d' requirements-job.lock > target/constraints.txt
 	$(COMPILE) --extra beam --constraint target/constraints.txt --output-file requirements-beam.lock
+	echo orbital | $(subst pyproject.toml,-,$(COMPILE)) --output-file benchmarks/requirements-orbital.lock
 	@# the same release of torch, whichever build was at hand
 	sed -i.bak -E 's/\+cpu$$//' requirements*.lock && rm requirements*.lock.bak
 
-bench: landed .venv-beam/installed  ## how good and how fast, side by side with what one would do instead (minutes)
+# orbital needs older libraries than the project, and is there to be compared with
+.venv-orbital/installed: benchmarks/requirements-orbital.lock
+	$(PYTHON) -m venv .venv-orbital
+	.venv-orbital/bin/pip install --quiet --requirement $<
+	@touch $@
+
+bench: landed .venv-beam/installed .venv-orbital/installed  ## how good and how fast, side by side with what one would do instead (minutes)
 	$(BIN)/python benchmarks/split_salts.py
 	$(BIN)/python benchmarks/encoding.py
 	$(BIN)/python benchmarks/scale_out.py
 	$(BIN)/python benchmarks/datasets.py
 	$(BIN)/python benchmarks/training.py
+	.venv-orbital/bin/python benchmarks/sql_size.py --ours $$($(BIN)/python benchmarks/training.py --sql-size)
 
 docs: setup  ## dbt's documentation as one HTML file, target/static_index.html
 	$(BIN)/dbt docs generate --static

@@ -285,6 +285,40 @@ def score_pandas(count: int) -> dict:
     return {"seconds": seconds_of(work)}
 
 
+def scorer_sql() -> str:
+    """Return the SQL scorer as dbt compiles it; its size does not depend on the network's."""
+    command = [Path(sys.executable).with_name("dbt"), "--quiet", "compile", "--inline"]
+    environment = os.environ | {
+        "EMBEDDING_STORE_DUCKDB": str(FOLDER / "compiled.duckdb"),
+        "DBT_TARGET_PATH": str(FOLDER / "target"),
+        "DBT_LOG_PATH": str(FOLDER / "logs"),
+    }
+    macro = "{{ class_probabilities('vectors', 'units') }}"
+    done = subprocess.run([*command, macro], env=environment, check=True, stdout=subprocess.PIPE)
+    return done.stdout.decode()
+
+
+def score_sql(count: int) -> dict:
+    """A tenth of the examples by the same network as rows, in SQL."""
+    connection = store(count)
+    units = pa.Table.from_pylist(  # noqa: F841 - DuckDB finds it by its name
+        [
+            {"model_id": "bench", "layer": depth, "unit": unit, "bias": b, "weights": w}
+            for depth, (weights, bias) in enumerate(random_layers(), start=1)
+            for unit, (w, b) in enumerate(zip(weights, bias, strict=True))
+        ]
+    )
+    connection.execute("create or replace table units as select * from units")
+    some = f"select * from examples where split = 'train' limit {count // 10}"  # noqa: S608
+    vectors = f"select 'bench' as model_id, object_id as event_id, embedding from ({some})"  # noqa: S608
+    connection.execute(f"create or replace view vectors as {vectors}")
+    query = scorer_sql()
+    seconds = seconds_of(lambda: connection.execute(f"create table by_sql as {query}"))
+    if connection.sql("select count(*) from by_sql").fetchall() != [(count // 10,)]:
+        raise SystemExit("some examples have no score")
+    return {"seconds": 10 * seconds, "said": f"its SQL has {len(query)} characters"}
+
+
 def random_layers() -> list[tuple[np.ndarray, np.ndarray]]:
     """Return a network as it would be stored."""
     random = np.random.default_rng(2)
@@ -304,6 +338,7 @@ STEPS: dict[str, Callable[[int], dict]] = {
     f"training an mlp, {EPOCHS} epochs": lambda count: train(count, "mlp"),
     "scoring, table to table": score,
     "scoring by pandas and torch": score_pandas,
+    "scoring by SQL, ten times a tenth": score_sql,
 }
 # what holds all examples is shown at the first size only
 OURS = {0, 1, 3, 4, 7, 8, 9}
@@ -316,6 +351,7 @@ RATIOS = (
     ("MLPClassifier / the matrix products", SECONDS, 5, 3, ""),
     ("DataLoader / the matrix products", SECONDS, 6, 3, ""),
     ("scoring by pandas and torch / ours", SECONDS, 10, 9, "4"),
+    ("scoring by SQL / ours", SECONDS, 11, 9, ""),
     ("memory of training / of reading by pandas", MEGABYTES, 8, 2, ".50"),
     ("memory of scoring / by pandas and torch", MEGABYTES, 9, 10, ".33"),
 )
@@ -339,7 +375,11 @@ def measure(count: int, is_first: bool) -> dict[int, tuple[float, float]]:
             continue
         told = step(count, number)
         found[number] = told["seconds"], told["megabytes"]
-        print(f"  {name:<42}{told['seconds']:>8.1f} s {told['megabytes']:>8.0f} MB", flush=True)
+        print(
+            f"  {name:<42}{told['seconds']:>8.1f} s {told['megabytes']:>8.0f} MB",
+            told.get("said", ""),
+            flush=True,
+        )
     for name, what, one, other, goal in RATIOS:
         if {one, other} <= set(found):
             told = f"  {name:<42}{found[one][what] / found[other][what]:>8.2f}"
@@ -353,7 +393,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=int, nargs="+", default=[1_000_000, 4_000_000])
     parser.add_argument("--step", type=int, help="one step, in this process")
+    parser.add_argument("--sql-size", action="store_true", help="the size of the SQL scorer alone")
     asked = parser.parse_args()
+    if asked.sql_size:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        print(len(scorer_sql()))
+        return
     if asked.step is not None:
         work = make_store if asked.step == MAKE else list(STEPS.values())[asked.step]
         told = work(asked.examples[0])
