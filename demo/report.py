@@ -18,31 +18,41 @@ DATASETS = """
 """
 QUALITY = """
     pivot (
-        select metrics.classifier_id, round(majorities.share, 3) as majority_rule,
+        select metrics.classifier_id, round(majority.baseline_value, 3) as majority_rule,
                metrics.metric, round(metrics.value, 3) as value,
                max(printf('%.2f to %.2f', metrics.value_lower, metrics.value_upper))
                    filter (metrics.metric = 'roc_auc')
-                   over (partition by metrics.model_id) as roc_auc_95
+                   over (partition by metrics.model_id) as roc_auc_95,
+               coalesce(
+                   printf('%+.3f to %+.3f', linear.difference_lower, linear.difference_upper), ''
+               ) as roc_auc_beside_linear_95
         from published.classifier_metrics as metrics
-        inner join published.dataset_summaries as summaries
-            on metrics.evaluation_snapshot_id = summaries.snapshot_id and summaries.is_current
         inner join internal.champions as champions on metrics.model_id = champions.model_id
-        inner join (
-            select model_id, evaluation_snapshot_id, split, max(labelled) / sum(labelled) as share
-            from (
-                select model_id, evaluation_snapshot_id, split, sum(example_count) as labelled
-                from published.classifier_confusion
-                group by model_id, evaluation_snapshot_id, split, label
-            )
-            group by all
-        ) as majorities
-            on metrics.model_id = majorities.model_id
-            and metrics.evaluation_snapshot_id = majorities.evaluation_snapshot_id
-            and metrics.split = majorities.split
+        inner join published.baseline_comparisons as majority
+            on metrics.model_id = majority.model_id
+            and metrics.evaluation_snapshot_id = majority.evaluation_snapshot_id
+            and majority.baseline = 'majority_rule' and majority.metric = 'accuracy'
+        left join published.baseline_comparisons as linear
+            on metrics.model_id = linear.model_id
+            and metrics.evaluation_snapshot_id = linear.evaluation_snapshot_id
+            and linear.baseline = 'linear' and linear.metric = 'roc_auc'
         where metrics.split = 'test'
     )
     on metric in ('roc_auc', 'pr_auc', 'macro_f1', 'accuracy', 'ece') using first(value)
-    group by classifier_id, majority_rule, roc_auc_95 order by classifier_id
+    group by classifier_id, majority_rule, roc_auc_95, roc_auc_beside_linear_95
+    order by classifier_id
+"""
+SLICES = """
+    pivot (
+        select metrics.classifier_id, metrics.slice_value as customer_tenure_days,
+               metrics.example_count as examples, metrics.metric, round(metrics.value, 3) as value
+        from published.slice_metrics as metrics
+        inner join internal.champions as champions on metrics.model_id = champions.model_id
+        where metrics.slice = 'customer_tenure' and champions.deployment_state = 'live'
+    )
+    on metric in ('roc_auc', 'accuracy') using first(value)
+    group by classifier_id, customer_tenure_days, examples
+    order by classifier_id, customer_tenure_days
 """
 ANSWERS = """
     select classifier_id, is_promoted, reason, round(difference, 3) as roc_auc_difference,
@@ -57,6 +67,7 @@ PREDICTIONS = """
 SECTIONS = {
     "Datasets (published.dataset_summaries)": DATASETS,
     "How good the models are on new customers (published.classifier_metrics)": QUALITY,
+    "On customers of how many days (published.slice_metrics)": SLICES,
     "Who answers, and why (ledger.promotion_decisions)": ANSWERS,
     "Where the predictions are (published.latest_predictions)": PREDICTIONS,
 }
