@@ -52,7 +52,7 @@ SLICES = """
     )
     on metric in ('roc_auc', 'accuracy') using first(value)
     group by classifier_id, customer_tenure_days, examples
-    order by classifier_id, customer_tenure_days
+    order by classifier_id, split_part(customer_tenure_days, ' ', 1)::int
 """
 ANSWERS = """
     select classifier_id, is_promoted, reason, round(difference, 3) as roc_auc_difference,

@@ -1,4 +1,4 @@
-{# How many whole days of 24 hours lie between two timestamps; less than 0 if the first is the later one.
+{# How many whole days of 24 hours lie between two timestamps, the first not later than the second.
    Usage: {{ days_between('object_created_at', 'as_of') }} #}
 {% macro days_between(earlier, later) -%}
     {{ return(adapter.dispatch('days_between')(earlier, later)) }}

@@ -8,6 +8,6 @@ where {{ fail_where(
     "(threshold_rule is null) <> (threshold_value is null) or threshold_value <= 0 or (threshold_rule = 'target_precision' and threshold_value > 1)",
     "concat('classifiers.csv: ', classifier_id, ': a threshold_rule has a threshold_value above 0, a target_precision of at most 1.')"
 ) }} or {{ fail_where(
-    "positive_label is null and (threshold_rule is not null or abstain_band is not null)",
-    "concat('classifiers.csv: ', classifier_id, ': threshold_rule and abstain_band belong to a positive_label.')"
+    "positive_label is null and (threshold_rule is not null or abstain_band is not null) or abstain_band <= 0 or abstain_band >= 1",
+    "concat('classifiers.csv: ', classifier_id, ': threshold_rule and abstain_band, above 0 and below 1, belong to a positive_label.')"
 ) }}

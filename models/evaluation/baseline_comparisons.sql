@@ -1,7 +1,6 @@
 {# What a model is worth beside two that cost nothing: the majority rule, which says of every example how frequent each label was
    in training, and the linear model of the same examples and vectors. On the test examples of what the dataset stands for now. #}
-{%- set keys = ['model_id', 'evaluation_snapshot_id'] -%}
-{%- set drawn_metrics = ['roc_auc', 'pr_auc', 'log_loss', 'brier', 'accuracy'] %}
+{%- set keys = ['model_id', 'evaluation_snapshot_id'] %}
 
 with classifier_models as (
     select * from {{ ref('classifier_models') }}
@@ -109,40 +108,50 @@ linear_models as (
             and models.encoder_fingerprint = linear_models.encoder_fingerprint
             and linear_models.architecture = 'linear'
     where models.architecture <> 'linear'
-    -- of several the one that was trained last
+    -- of several the plain one, as it was configured last
     qualify row_number() over (
         partition by models.model_id
-        order by linear_models.trained_at desc, linear_models.model_id asc
+        order by
+            case when linear_models.class_weighting is null then 1 else 2 end asc,
+            linear_models.classifier_id asc,
+            linear_models.trained_at desc,
+            linear_models.model_id asc
     ) = 1
 ),
 
 -- draw by draw: both models meet the same customers
-differences as (
-    {%- for metric in drawn_metrics %}
+paired_draws as (
     select
         own.model_id,
         own.evaluation_snapshot_id,
-        '{{ metric }}' as metric,
-        own.replicate,
-        own.{{ metric }} - baseline.{{ metric }} as difference
+        {%- for metric in drawn_metric_names() %}
+        own.{{ metric }} - baseline.{{ metric }} as {{ metric }},
+        {%- endfor %}
+        own.replicate
     from linear_models
     inner join replicates as own
         on linear_models.model_id = own.model_id
+    inner join current_snapshots
+        on own.evaluation_snapshot_id = current_snapshots.snapshot_id
     inner join replicates as baseline
         on
             linear_models.baseline_model_id = baseline.model_id
             and own.evaluation_snapshot_id = baseline.evaluation_snapshot_id
             and own.examples_hash = baseline.examples_hash
             and own.replicate = baseline.replicate
-    where own.{{ metric }} - baseline.{{ metric }} is not null
-    {%- if not loop.last %}
-    union all
-    {%- endif %}
-    {%- endfor %}
+),
+
+drawn_differences as (
+    {{- one_row_per_metric('paired_draws', keys, drawn_metric_names(), beside = ['replicate']) }}
+),
+
+differences as (
+    select * from drawn_differences
+    where value is not null
 ),
 
 intervals as (
-    {{ draw_intervals('differences', 'difference', keys + ['metric']) | indent(4) }}
+    {{ draw_intervals('differences', 'value', keys + ['metric']) | indent(4) }}
 ),
 
 compared as (

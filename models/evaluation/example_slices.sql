@@ -1,17 +1,18 @@
-{# Another slice is another line here and in the registry. What a snapshot was judged by must be known at its `as_of`. #}
+{# In which part of each registered slice the test examples lie that models are judged on now. Another slice is another line of
+   `slices`, what it measures, and its name in the registry. #}
 {%- set slices = {
     'customer_tenure': range_name('tenure_days', [30, 90, 365, 1095]),
     'object_age': range_name('age_days', [7, 30, 60, 90, 180]),
     'content_length': range_name('content_length', [32, 64, 128, 256, 512, 1024, 4096, 16384, 65536, 262144, 1048576]),
 } %}
 
-with snapshots as (
-    select * from {{ ref('dataset_snapshots') }}
-    where split in ('validation', 'test')
+with current_snapshots as (
+    select * from {{ ref('current_snapshots') }}
 ),
 
-headers as (
-    select * from {{ ref('dataset_headers') }}
+snapshots as (
+    select * from {{ ref('dataset_snapshots') }}
+    where split = 'test'
 ),
 
 registered_slices as (
@@ -22,12 +23,16 @@ objects as (
     select * from {{ ref('stg_objects') }}
 ),
 
-first_statuses as (
+-- as far as the store knew then
+first_account_events as (
     select
-        customer_id,
-        min(valid_from) as opened_at
-    from {{ ref('account_statuses') }}
-    group by customer_id
+        current_snapshots.snapshot_id,
+        account_events.customer_id,
+        min(account_events.occurred_at) as occurred_at
+    from {{ ref('stg_account_events') }} as account_events
+    inner join current_snapshots
+        on account_events.known_at < current_snapshots.as_of
+    group by current_snapshots.snapshot_id, account_events.customer_id
 ),
 
 measured as (
@@ -36,17 +41,22 @@ measured as (
         snapshots.snapshot_id,
         snapshots.object_id,
         objects.content_length,
-        {{ days_between('objects.object_created_at', 'headers.as_of') }} as age_days,
-        {{ days_between('first_statuses.opened_at', 'objects.object_created_at') }} as tenure_days
+        {{ days_between('objects.object_created_at', 'current_snapshots.as_of') }} as age_days,
+        case
+            when first_account_events.occurred_at <= objects.object_created_at
+                then {{ days_between('first_account_events.occurred_at', 'objects.object_created_at') }}
+        end as tenure_days
     from snapshots
-    inner join headers
-        on snapshots.snapshot_id = headers.snapshot_id
+    inner join current_snapshots
+        on snapshots.snapshot_id = current_snapshots.snapshot_id
     inner join objects
         on
             snapshots.object_id = objects.object_id
             and snapshots.object_version = objects.object_version
-    left join first_statuses
-        on snapshots.split_group_id = first_statuses.customer_id
+    left join first_account_events
+        on
+            snapshots.snapshot_id = first_account_events.snapshot_id
+            and snapshots.split_group_id = first_account_events.customer_id
 ),
 
 sliced as (

@@ -5,7 +5,7 @@ with replicates as (
 ),
 
 drawn as (
-    {{- one_row_per_metric('replicates', keys, ['roc_auc', 'pr_auc', 'log_loss', 'brier', 'accuracy'], beside = ['replicate']) }}
+    {{- one_row_per_metric('replicates', keys, drawn_metric_names(), beside = ['replicate']) }}
 ),
 
 defined as (

@@ -1,11 +1,8 @@
-{# Where a model is better or worse than on the whole: the test examples of what its dataset stands for now, part by part. #}
+{# Where a model is better or worse than on the whole. #}
 {%- set keys = ['model_id', 'evaluation_snapshot_id', 'slice', 'slice_value'] %}
 
 with example_slices as (
-    select example_slices.*
-    from {{ ref('example_slices') }} as example_slices
-    inner join {{ ref('current_snapshots') }} as current_snapshots
-        on example_slices.snapshot_id = current_snapshots.snapshot_id
+    select * from {{ ref('example_slices') }}
 ),
 
 classifier_models as (

@@ -25,6 +25,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 BATCH_ROWS = 4_096
+# Batches that are scored at a time: one thread reads, and would not keep up with more.
+MOST_SCORERS = 4
 MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2})?")
 
 SCORE_SCHEMA = pa.schema(
@@ -258,13 +260,15 @@ def score_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Score batch after batch, and say at the end how many events it were.
 
-    While the next batches are read, some are scored, one by each core: a product of matrices that
-    takes all cores leaves none to read with, and adds up in an order of its own.
+    While the next batches are read, some are scored, each in one thread: a product of matrices
+    that takes all cores leaves none to read with, and adds up in an order of its own. One thread
+    for good: other Python models of the build compute in one, too, maybe beside this one.
     """
     from threadpoolctl import threadpool_limits
 
+    threadpool_limits(limits=1)
     read = scored = 0
-    cores = os.cpu_count() or 1
+    scorers = min(MOST_SCORERS, os.cpu_count() or 1)
     coming: deque[Future] = deque()
 
     def first_done() -> list[pa.RecordBatch]:
@@ -273,11 +277,11 @@ def score_batches(
         scored += sum(part.num_rows for part in done)
         return done
 
-    with threadpool_limits(limits=1), ThreadPoolExecutor(cores) as scorers:
+    with ThreadPoolExecutor(scorers) as pool:
         for batch in batches:
             read += batch.num_rows
-            coming.append(scorers.submit(score_batch, batch, networks, scored_at))
-            if len(coming) > 2 * cores:
+            coming.append(pool.submit(score_batch, batch, networks, scored_at))
+            if len(coming) > scorers:
                 yield from first_done()
         while coming:
             yield from first_done()

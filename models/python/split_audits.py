@@ -173,13 +173,15 @@ def audit(snapshot_id: str, encoder_fingerprint: str, sample: Sample) -> dict[st
 def audits(wanted: list[tuple[str, str]], read: Callable[[str, str], pa.Table]) -> pa.Table:
     """Return a row for each snapshot and encoder that has a sample.
 
-    In one thread: equal inputs give equal rows.
+    In one thread, so that equal inputs give equal rows; for good, as other Python models of the
+    build may compute beside this one.
     """
+    import sklearn.linear_model  # noqa: F401 - the limit is for libraries that are loaded
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(limits=1):
-        samples = ((key, read(*key)) for key in sorted(wanted))
-        rows = [audit(*key, sample_of(sample)) for key, sample in samples if sample.num_rows]
+    threadpool_limits(limits=1)
+    samples = ((key, read(*key)) for key in sorted(wanted))
+    rows = [audit(*key, sample_of(sample)) for key, sample in samples if sample.num_rows]
     return pa.Table.from_pylist(rows, AUDIT_SCHEMA)
 
 

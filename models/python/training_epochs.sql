@@ -6,7 +6,8 @@ with records as (
 epochs as (
     select
         model_id,
-        trial,
+        -- trainers before the third fitted each model once
+        coalesce(trial, 1) as trial,
         epoch,
         train_loss,
         validation_loss,

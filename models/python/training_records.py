@@ -25,7 +25,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -524,8 +524,8 @@ def fit_linear(train: Split, validation: Split, config: Mapping[str, Any]) -> Fi
 
     It minimises mean log loss + weight_decay / 2 * |weights|^2 (biases are free), which is
     scikit-learn's C = 1 / (training examples * weight_decay), by SciPy's L-BFGS. The solver has
-    no epochs: one row states where it ended. Two classes are two units, the first all zeros, so
-    that one softmax serves every number of classes.
+    no epochs: one row states where it ended. Two classes are two units, the first without
+    weights, so that one softmax serves every number of classes.
     """
     from scipy.optimize import minimize
 
@@ -563,9 +563,11 @@ def fit_linear(train: Split, validation: Split, config: Mapping[str, Any]) -> Fi
         method="L-BFGS-B",
         options={"maxiter": 2_000, "maxls": 50, "gtol": 1e-7, "ftol": 64 * np.finfo(float).eps},
     )
-    layers = without_weights([layer_of(found.x)], counts_as)
+    weights, bias = layer_of(found.x)
+    layers = without_weights([(weights, bias)], counts_as)
+    train_loss = found.fun - decay / 2 * np.square(weights).sum()
     val_loss = validation.loss(layers) if validation.count else None
-    return Fit(layers, [Epoch(train.loss(layers), val_loss)], best_epoch=1)
+    return Fit(layers, [Epoch(float(train_loss), val_loss)], best_epoch=1)
 
 
 def fit_mlp(train: Split, validation: Split, config: Mapping[str, Any]) -> Fit:
@@ -626,19 +628,17 @@ def batch_size_of(count: int) -> int:
     return max(smaller, min(LARGEST_BATCH, count // MOST_STEPS))
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute in one thread: more would add up in an order of their own."""
+def compute_in_one_thread() -> None:
+    """Have this process compute in one thread: more would add up in an order of their own.
+
+    For good: other Python models of the build may compute beside this one, and whoever gave the
+    threads back first would do so in the middle of their work.
+    """
     import torch
     from threadpoolctl import threadpool_limits
 
-    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    try:
-        with threadpool_limits(limits=1):
-            yield
-    finally:
-        torch.set_num_threads(threads)
+    threadpool_limits(limits=1)
 
 
 FITTERS = {"linear": fit_linear, "mlp": fit_mlp}
@@ -676,10 +676,10 @@ def decision_threshold(
 
     By the rule of the registry, on the validation examples: `cost_ratio` keeps the cost least if
     a positive that is missed costs so many times a false alarm; `target_precision` finds the most
-    positives while so large a share of those called positive are (NEVER, where no threshold
-    reaches it). Of equals the highest. It lies halfway between two examples, so that rounding
-    moves none across it. Without a rule it is 0.5; without examples (0, classes), what the rule
-    comes to where probabilities are true.
+    positives while so large a share of those called positive are. Of equals the highest; NEVER,
+    where to call nothing positive is best. It lies halfway between two examples, so that rounding
+    moves none across it. Without a rule it is 0.5. Without examples (0, classes), probabilities
+    are taken at their word: what is likelier than the rule asks for is called positive.
     """
     from sklearn.metrics import roc_curve
 
@@ -701,7 +701,8 @@ def decision_threshold(
     if rule == "cost_ratio":
         best = np.argmin(false_alarms - value * found)
     else:
-        best = np.argmax(np.where(found >= value * (found + false_alarms), found, -1))
+        precision = found / np.maximum(found + false_alarms, 1)
+        best = np.argmax(np.where(precision >= value, found, 0))
     if best == 0:
         return NEVER
     return float(thresholds[best] + np.append(thresholds, 0.0)[best + 1]) / 2
@@ -715,15 +716,16 @@ def try_all(
     Without validation examples one trial is all: nothing could tell two apart.
     """
     name, architecture, classes = config["classifier_id"], config["architecture"], config["classes"]
-    whole, seed = Split(examples, classes), config["seed"]
-    weight_decays = [config["weight_decay"]]
+    seed, weight_decays = config["seed"], [config["weight_decay"]]
     if config["weight_decay"] is None:
         weight_decays = WEIGHT_DECAYS[architecture]
 
-    def attempt(weight_decay: float, seed: int, split: Split = whole, share: float = 1.0) -> Trial:
+    def attempt(weight_decay: float, seed: int, customer_share: float = 1.0) -> Trial:
+        # a split of its own: what it holds in memory goes with it
+        split = Split(examples, classes, customer_share)
         asked = {**config, "weight_decay": weight_decay, "seed": seed}
         fit = FITTERS[architecture](split, validation, asked)
-        return Trial(weight_decay, seed, share, split.count, fit)
+        return Trial(weight_decay, seed, customer_share, split.count, fit)
 
     if not validation.count:
         kept = attempt(weight_decays[0], seed)
@@ -734,9 +736,8 @@ def try_all(
         seeds = range(seed + 1, seed + studies.seed_count)
         trials += [attempt(kept.weight_decay, other) for other in seeds]
     for share in studies.customer_shares:
-        split = Split(examples, classes, share)
-        if split.label_counts.all():
-            trials.append(attempt(kept.weight_decay, seed, split, share))
+        if Split(examples, classes, share).label_counts.all():
+            trials.append(attempt(kept.weight_decay, seed, share))
         else:
             log(f"{name}: a label has no example on {share:.0%} of the customers: no trial")
     return trials, kept
@@ -770,16 +771,16 @@ def train(
     if validation.label_count < 2:
         log(f"{name}: fewer than two known labels in the validation split: temperature 1")
         validation = Split(validation_examples, [])
-    with one_thread():
-        trials, kept = try_all(config, train_examples, validation, studies)
-        temperature, shares, y = 1.0, np.empty((0, len(classes))), np.empty(0)
-        if validation.count:
-            logits, y = validation.logits(kept.fit.layers)
-            temperature = fit_temperature(logits, y)
-            shares = np.exp(log_softmax(logits / temperature))
+    compute_in_one_thread()
+    trials, kept = try_all(config, train_examples, validation, studies)
+    temperature, shares, y = 1.0, np.empty((0, len(classes))), np.empty(0)
+    if validation.count:
+        logits, y = validation.logits(kept.fit.layers)
+        temperature = fit_temperature(logits, y)
+        shares = np.exp(log_softmax(logits / temperature))
     threshold = decision_threshold(config, shares, y)
     if threshold == NEVER:
-        log(f"{name}: no threshold reaches {config['threshold_value']} of precision")
+        log(f"{name}: by its threshold rule nothing is called positive")
     layers = fold(kept.fit.layers, *scaling, temperature)
     found = {"temperature": temperature, "decision_threshold": threshold}
     return records_of(config, trials, kept, layers, found, trained_at)

@@ -41,7 +41,7 @@ PARENTS = {
         "decided_at": TIME,
     },
     "encoders": {"encoder_id": "s", "encoder_fingerprint": "s"},
-    "current_snapshots": {"dataset_id": "s", "snapshot_id": "s"},
+    "current_snapshots": {"dataset_id": "s", "snapshot_id": "s", "as_of": TIME},
     "dataset_headers": {"dataset_id": "s", "snapshot_id": "s", "as_of": TIME},
     "stg_erasure_requests": {"event_id": "s", "requested_at": TIME},
     "snapshot_removals": {
@@ -83,7 +83,7 @@ PARENTS = {
         "content_length": pa.int64(),
         "object_created_at": TIME,
     },
-    "account_statuses": {"customer_id": "s", "valid_from": TIME},
+    "stg_account_events": {"customer_id": "s", "occurred_at": TIME, "known_at": TIME},
     "slices": {"dataset_id": "s", "slice": "s"},
     "stg_embedding_events": {
         "event_id": "s",
@@ -101,6 +101,7 @@ PARENTS = {
         "snapshot_id": "s",
         "encoder_fingerprint": "s",
         "architecture": "s",
+        "class_weighting": "s",
         "positive_label": "s",
         "classes": STRINGS,
         "decision_threshold": pa.float64(),
@@ -277,13 +278,17 @@ def fixture_rows(
         for case in cases
         for slice_ in ("content_length", "object_age", "customer_tenure")
     ]
-    rows["account_statuses"] = [
-        # the second row of a customer says nothing of when it came
-        {"customer_id": customer, "valid_from": OPENED_AT + timedelta(days=days)}
+    rows["stg_account_events"] = [
+        {
+            "customer_id": customer,
+            "occurred_at": OPENED_AT + timedelta(days=days),
+            "known_at": AS_OF + timedelta(days=known),
+        }
         for customer in {
             row["split_group_id"] for row in rows["dataset_snapshots"] if row["split"] == "test"
         }
-        for days in (0, 300)
+        # the first is known late; a later one, and one that nobody knew then, change nothing
+        for days, known in ((0, -1), (300, -10), (-1_000, 1))
     ]
     for case in cases:
         rows["dataset_snapshots"] += [
@@ -360,9 +365,13 @@ def fixture_rows(
     moved = networks[0]
     current = "current snapshot"
     rows["current_snapshots"] = [
-        {"dataset_id": f"dataset of {moved.model_id}", "snapshot_id": current},
+        {"dataset_id": f"dataset of {moved.model_id}", "snapshot_id": current, "as_of": AS_OF},
         *(
-            {"dataset_id": f"dataset of {case.model_id}", "snapshot_id": case.snapshot_id}
+            {
+                "dataset_id": f"dataset of {case.model_id}",
+                "snapshot_id": case.snapshot_id,
+                "as_of": AS_OF,
+            }
             for case in cases
         ),
     ]

@@ -20,7 +20,7 @@ QUEUE_SCHEMA = pa.schema(
         ("classes", pa.list_(pa.string())),
         *((name, pa.int64()) for name in ("hidden_units", "embedding_dim", "seed")),
         *((name, pa.int64()) for name in ("train_count", "validation_count")),
-        *((name, pa.float64()) for name in ("weight_decay", "threshold_value")),
+        *((name, pa.float64()) for name in ("weight_decay", "threshold_value", "abstain_band")),
         *((name, pa.string()) for name in ("class_weighting", "threshold_rule")),
         ("blocked_by", pa.string()),
         ("snapshot_as_of", pa.timestamp("us")),
@@ -69,6 +69,7 @@ def queue_row(architecture: str = "mlp", classes: int = 2, **changes) -> dict:
         "class_weighting": None,
         "threshold_rule": None,
         "threshold_value": None,
+        "abstain_band": None,
         "blocked_by": None,
         "snapshot_as_of": datetime(2026, 10, 1),
     }

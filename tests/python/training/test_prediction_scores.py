@@ -309,3 +309,24 @@ def test_a_net_with_a_hole_is_refused(scorer, architecture, units, message):
 def test_large_logits_do_not_overflow(scorer):
     network = scorer.Network("m", [(np.array([[0.0], [1e4]]), np.zeros(2))])
     assert network.probabilities(np.array([[1.0], [-1.0]])).tolist() == [[0.0, 1.0], [1.0, 0.0]]
+
+
+def test_batches_come_in_their_order_however_many_are_scored_at_a_time(scorer, monkeypatch):
+    (network,) = scorer.networks_of(*stored()).values()
+    ids = [f"e{number}" for number in range(60)]
+    queue = pa.Table.from_pylist([event(name, model_id="m") for name in ids], KEYS)
+    moment = datetime(2026, 11, 1)
+    for cores in (1, 4):
+        monkeypatch.setattr(scorer.os, "cpu_count", lambda cores=cores: cores)
+        read = []
+
+        def batches(read=read):
+            for batch in queue.to_batches(2):
+                read.append(batch)
+                yield batch
+
+        scored = scorer.score_batches(batches(), {"m": network}, moment)
+        first = next(scored)
+        assert len(read) == cores + 1, "more is held than is computed with"
+        found = pa.Table.from_batches([first, *scored])
+        assert found["event_id"].to_pylist() == ids

@@ -1,6 +1,7 @@
 """What is tried before a model is kept: weight decays, seeds, fewer customers; and its threshold."""
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
@@ -81,7 +82,7 @@ def test_a_learning_curve_takes_whole_customers_away(trainer, architecture):
     kept = [
         {
             int(object_number)
-            for block, y in trainer.Split(held, ["label_0", "label_1"], share)._blocks
+            for _, y in trainer.Split(held, ["label_0", "label_1"], share)._blocks
             for object_number in np.flatnonzero(y >= 0)
         }
         for share in (*shares, 1.0)
@@ -139,17 +140,26 @@ def test_no_other_threshold_costs_less(trainer, ratio):
 
 @pytest.mark.parametrize("target", [0.5, 0.8, 1.0])
 def test_no_other_threshold_of_that_precision_finds_more(trainer, target):
+    def is_reached(right, called):
+        return Fraction(int(right), max(int(called), 1)) >= Fraction(str(target)) or not called
+
     for seed in range(60):
         found, is_positive = random_judgements(seed)
         threshold = threshold_of(trainer, found, is_positive, rule="target_precision", value=target)
         most = max(
             (called & is_positive).sum()
             for called in every_decision(found)
-            if (called & is_positive).sum() >= target * called.sum()
+            if is_reached((called & is_positive).sum(), called.sum())
         )
         called = found >= threshold
         assert (called & is_positive).sum() == most
-        assert (called & is_positive).sum() >= target * called.sum()
+        assert is_reached(most, called.sum())
+
+
+def test_a_precision_that_is_just_reached_counts(trainer):
+    is_positive = np.arange(100) < 55
+    asked = {"rule": "target_precision", "value": 0.55}
+    assert threshold_of(trainer, np.full(100, 0.5), is_positive, **asked) == 0.25
 
 
 def test_where_no_threshold_is_precise_enough_nothing_is_called_positive(trainer):
@@ -175,7 +185,8 @@ def test_a_threshold_belongs_to_a_positive_label(trainer):
 
 
 def test_the_threshold_is_stored_with_the_model(trainer):
-    row = queue_row(threshold_rule="cost_ratio", threshold_value=5.0)
+    row = queue_row(threshold_rule="cost_ratio", threshold_value=5.0, abstain_band=0.1)
     about = of_type(train_on(trainer, row, TRAIN, VALIDATION), "model")[0]
     assert (about["threshold_rule"], about["threshold_value"]) == ("cost_ratio", 5.0)
+    assert about["abstain_band"] == 0.1
     assert 0 < about["decision_threshold"] < 0.5

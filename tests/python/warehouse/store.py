@@ -70,6 +70,14 @@ class Store:
                 _copy(source, self.project / source.relative_to(REPOSITORY))
             _copy(REPOSITORY / "profiles.yml.example", root / "profiles.yml")
             self.study_less()
+            # every setting that the demo's registry leaves alone
+            edit_seed(
+                self.project,
+                "classifiers",
+                "negative_review_linear",
+                **{"weight_decay": "", "class_weighting": "balanced", "abstain_band": "0.1"},
+                **{"threshold_rule": "cost_ratio", "threshold_value": "3"},
+            )
 
     def study_less(self) -> None:
         """Have each model fitted three times rather than eight: its trials are tested elsewhere."""

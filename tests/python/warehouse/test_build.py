@@ -50,6 +50,37 @@ def test_the_first_build_passes_everything(first_build: tuple[Store, Build]):
         assert store.query(f"select count(*) from {table}")[0][0] > 0, table
 
 
+def test_the_settings_of_a_classifier_reach_its_model_and_predictions(built: Store):
+    ((threshold, decay, weighting),) = built.query(
+        "select decision_threshold, weight_decay, class_weighting from internal.classifier_models "
+        "where classifier_id = 'negative_review_linear'"
+    )
+    assert 0 < threshold < 0.5
+    assert weighting == "balanced"
+    trials = built.query(
+        "select trials.weight_decay, trials.is_kept from internal.training_trials as trials "
+        "inner join internal.classifier_models as models using (model_id) "
+        "where models.classifier_id = 'negative_review_linear' and customer_share = 1"
+    )
+    assert len(trials) == 3
+    assert [tried for tried, is_kept in trials if is_kept] == [decay]
+    uncertain = built.query(
+        "select classifier_id, is_uncertain, count(*) from published.latest_predictions "
+        "where classifier_id like 'negative_review%' group by all"
+    )
+    counts = {(name, is_uncertain): count for name, is_uncertain, count in uncertain}
+    assert set(counts) == {
+        ("negative_review_linear", True),
+        ("negative_review_linear", False),
+        ("negative_review_mlp", False),
+    }
+    near = built.query(
+        f"select count(*) from published.latest_predictions where classifier_id = 'negative_review_linear' "
+        f"and abs(probabilities[1] - {threshold!r}) < 0.1"
+    )
+    assert near == [(counts["negative_review_linear", True],)]
+
+
 def test_images_go_the_same_way_as_texts(built: Store):
     modalities = dict(
         built.query("select modality, count(*) from restricted.stg_objects group by 1")

@@ -80,7 +80,16 @@ INVARIANTS = {
     "assert_absence_labels_exist": "update internal.datasets set absence_label = 'unheard of'",
     "assert_affected_models_are_replaced_in_time": "insert into published.affected_models by name "
     "select 'old' as model_id, true as is_answering, timestamp '2026-01-01' as due_at",
-    "assert_classifiers_are_configured": "update internal.classifiers set hidden_units = 64",
+    "assert_classifiers_are_configured": [
+        f"update internal.classifiers set {change}"
+        for change in (
+            "hidden_units = 64",
+            "threshold_rule = 'cost_ratio'",
+            "threshold_rule = 'target_precision', threshold_value = 1.5",
+            "positive_label = null, abstain_band = 0.1",
+            "abstain_band = -0.1",
+        )
+    ],
     "assert_classifiers_keep_their_dataset": "update internal.classifiers set dataset_id = 'review_tone'",
     "assert_doors_show_the_current_snapshot": f"delete from restricted.stg_embedding_events where {ONE_EVENT}",
     "assert_encoders_read_their_dataset": "update internal.encoders set modality = 'image'",
@@ -94,6 +103,10 @@ INVARIANTS = {
     "assert_labels_are_known_before_as_of": "update ledger.dataset_snapshots set label_known_at = (select max(as_of) from "
     f"ledger.dataset_headers) where {TRAIN_ROW}",
     "assert_labels_are_of_their_task": "update ledger.dataset_candidates set label = 'unheard of' where exclusion_reason is null",
+    "assert_models_keep_one_trial": [
+        f"update ledger.training_records set is_kept = {value} where record_type = 'trial'"
+        for value in ("false", "true")
+    ],
     "assert_models_have_all_their_units": "delete from ledger.training_records where rowid = (select min(rowid) from "
     "ledger.training_records where record_type = 'unit')",
     "assert_no_content_in_two_splits": "update restricted.stg_objects set content_mac = 'the same', content_mac_key_id = 'k'",
@@ -148,11 +161,16 @@ def test_every_kind_and_every_invariant_is_listed(data_tests: dict[str, dict]):
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "damage"),
-    [*GENERIC.values(), *INVARIANTS.items()],
-    ids=[*GENERIC, *INVARIANTS],
-)
+def damages() -> list[tuple[str, str]]:
+    """Every test with each damage that it must notice."""
+    return [*GENERIC.values()] + [
+        (name, damage)
+        for name, found in INVARIANTS.items()
+        for damage in ([found] if isinstance(found, str) else found)
+    ]
+
+
+@pytest.mark.parametrize(("name", "damage"), damages())
 def test_it_fails_on_bad_data(
     name: str, damage: str, data_tests: dict[str, dict], store_to_spoil: duckdb.DuckDBPyConnection
 ):
