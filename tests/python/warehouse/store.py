@@ -218,7 +218,7 @@ def edit_seed(project: Path, seed: str, key: str, **values: str) -> None:
     edited = [row | values if next(iter(row.values())) == key else row for row in rows]
     assert edited != rows
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(edited)
 
