@@ -8,17 +8,13 @@
    keys:     list of the columns that tell evaluations apart. #}
 {% macro classification_metrics(examples, classes, keys) -%}
     {%- set columns = keys | join(', ') -%}
-    -- equal probabilities are one threshold: their order is nobody's
-    with thresholds as (
-        select
-            {{ columns }},
-            class_label,
-            probability,
-            count(case when is_label then 1 end) as positives,
-            count(case when not is_label then 1 end) as negatives
-        from {{ classes }}
+    with judged_classes as (
+        select * from {{ classes }}
         where is_judged
-        group by {{ columns }}, class_label, probability
+    ),
+
+    thresholds as (
+        {{ class_thresholds('judged_classes', keys) | indent(8) }}
     ),
 
     ranks as (

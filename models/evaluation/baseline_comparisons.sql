@@ -141,17 +141,12 @@ paired_draws as (
             and own.replicate = baseline.replicate
 ),
 
-drawn_differences as (
+differences as (
     {{- one_row_per_metric('paired_draws', keys, drawn_metric_names(), beside = ['replicate']) }}
 ),
 
-differences as (
-    select * from drawn_differences
-    where value is not null
-),
-
 intervals as (
-    {{ draw_intervals('differences', 'value', keys + ['metric']) | indent(4) }}
+    {{ draw_intervals('differences', keys + ['metric']) | indent(4) }}
 ),
 
 compared as (

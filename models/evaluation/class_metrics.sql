@@ -16,13 +16,7 @@ classifier_models as (
 ),
 
 thresholds as (
-    select
-        {{ class_keys | join(', ') }},
-        probability,
-        count(case when is_label then 1 end) as positives,
-        count(case when not is_label then 1 end) as negatives
-    from scored_classes
-    group by {{ class_keys | join(', ') }}, probability
+    {{ class_thresholds('scored_classes', keys) | indent(4) }}
 ),
 
 ranks as (

@@ -8,13 +8,8 @@ drawn as (
     {{- one_row_per_metric('replicates', keys, drawn_metric_names(), beside = ['replicate']) }}
 ),
 
-defined as (
-    select * from drawn
-    where value is not null
-),
-
 intervals as (
-    {{ draw_intervals('defined', 'value', keys + ['metric']) | indent(4) }}
+    {{ draw_intervals('drawn', keys + ['metric']) | indent(4) }}
 )
 
 select * from intervals

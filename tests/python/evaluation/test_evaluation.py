@@ -47,6 +47,7 @@ def measured(built):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.model_id)
 def test_metrics_equal_scikit_learn(case, measured):
+    assert set(measured[case.model_id]) == METRICS
     assert measured[case.model_id] == closely(reference_metrics(case))
 
 
