@@ -46,6 +46,25 @@ def contents_of(kind: str) -> list:
     return pictures
 
 
+class Clocked:
+    """A part of the job, and the seconds spent in it by all threads together."""
+
+    def __init__(self, part: Callable) -> None:
+        self.part, self.seconds = part, 0.0
+
+    def __call__(self, given: object) -> object:
+        """Do what the part does."""
+        start = time.perf_counter()
+        try:
+            return self.part(given)
+        finally:
+            self.seconds += time.perf_counter() - start
+
+    def __getattr__(self, name: str) -> object:
+        """Have what the part has."""
+        return getattr(self.part, name)
+
+
 def job(kind: str, cores: int) -> tuple[Callable[[list], np.ndarray], dict]:
     """Return the job's way, and a table of where its time goes."""
     from encoder_job.encoders import load_encoder
@@ -54,11 +73,12 @@ def job(kind: str, cores: int) -> tuple[Callable[[list], np.ndarray], dict]:
     row = Registry(Path()).active("image" if kind == "image" else "text")
     encoder = load_encoder(row.loader, row.location, Path())
     encoder.workers = cores
+    encoder._prepare, encoder.network = Clocked(encoder._prepare), Clocked(encoder.network)
 
     def encode(contents: list) -> np.ndarray:
         return np.stack([result.vector for result in encoder.encode(contents)])
 
-    return encode, {"encoder": encoder}
+    return encode, {"preparing": encoder._prepare, "network": encoder.network}
 
 
 def plain(kind: str, cores: int) -> tuple[Callable[[list], np.ndarray], dict]:
@@ -110,6 +130,8 @@ def measure(way: str, kind: str, cores: int, vectors: Path) -> dict:
     contents = contents_of(kind)
     encode, parts = {"job": job, "plain": plain}[way](kind, cores)
     encode(contents[:32])
+    for part in parts.values():
+        part.seconds = 0.0
     start = time.perf_counter()
     found = encode(contents)
     seconds = time.perf_counter() - start
@@ -118,15 +140,7 @@ def measure(way: str, kind: str, cores: int, vectors: Path) -> dict:
         "seconds": seconds,
         "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
     }
-    if "encoder" in parts and cores == 1:
-        encoder = parts["encoder"]
-        start = time.perf_counter()
-        prepared = [encoder._prepare(content) for content in contents]
-        middle = time.perf_counter()
-        for item in prepared:
-            encoder.network(item.inputs)
-        told |= {"preparing": middle - start, "network": time.perf_counter() - middle}
-    return told
+    return told | {name: part.seconds for name, part in parts.items()}
 
 
 def compare(kind: str, cores: int) -> None:

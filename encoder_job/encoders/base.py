@@ -13,8 +13,6 @@ import numpy as np
 Inputs = dict[str, np.ndarray]
 PRECISION = "float32"
 _MOST_WORKERS = 8
-# inputs that share a forward pass, and contents that are held prepared
-_GROUP, _CHUNK = 32, 256
 
 
 class ContentFault(Exception):  # noqa: N818 - a fault of the data, not of the program
@@ -48,6 +46,9 @@ class Network(Protocol):
     def __call__(self, inputs: Inputs) -> np.ndarray:
         """Return vectors (batch, dimensions), float32."""
 
+    def most_together(self, inputs: Inputs) -> int:
+        """Return how many contents of one shape may share a call, given the inputs of one."""
+
 
 class Encoder(Protocol):
     """What the runner needs of an encoder."""
@@ -67,8 +68,8 @@ class Encoder(Protocol):
 class NetworkEncoder:
     """Prepares contents side by side, and sends them through a network.
 
-    On a CPU each goes alone, on one thread, so that its vector cannot depend on the others. On
-    other devices those of exactly equal shape share a batch: nothing is padded.
+    Only those of exactly equal shape share a batch: nothing is padded. On a CPU each batch stays
+    on one thread, and contents share one only where that changes no byte of their vectors.
     """
 
     def __init__(
@@ -86,39 +87,35 @@ class NetworkEncoder:
     def encode(self, contents: Sequence[str | bytes]) -> list[Encoded | str]:
         """Return a vector, or a reason code, for each content, in order."""
         with ThreadPoolExecutor(self.workers) as pool:
-            if self.network.is_cpu:
-                return list(pool.map(self._alone, contents))
-            chunks = range(0, len(contents), _CHUNK)
-            return [
-                result
-                for start in chunks
-                for result in self._together(contents[start : start + _CHUNK], pool)
-            ]
-
-    def _together(
-        self, contents: Sequence[str | bytes], pool: ThreadPoolExecutor
-    ) -> list[Encoded | str]:
-        prepared = list(pool.map(self._prepared, contents))
-        results: list[Encoded | str] = [it if isinstance(it, str) else "" for it in prepared]
-        for positions in _alike(prepared):
-            together = [prepared[position] for position in positions]
-            names = together[0].inputs
-            joined = {name: np.concatenate([it.inputs[name] for it in together]) for name in names}
-            for position, vector in zip(positions, self.network(joined), strict=True):
-                results[position] = _encoded(prepared[position], vector)
+            results = list(pool.map(self._begun, contents))
+            batches = list(_alike(results, self.network.most_together))
+            members = [[results[position] for position in positions] for positions in batches]
+            # a device takes one batch after the other
+            each = pool.map if self.network.is_cpu else map
+            for positions, found in zip(batches, each(self._together, members), strict=True):
+                for position, result in zip(positions, found, strict=True):
+                    results[position] = result
         return results
 
-    def _prepared(self, content: str | bytes) -> Prepared | str:
+    def _begun(self, content: str | bytes) -> Prepared | Encoded | str:
+        """Prepare a content; what can share no batch is encoded at once, and need not be held."""
         try:
-            return self._prepare(content)
+            prepared = self._prepare(content)
         except ContentFault as fault:
             return str(fault)
-
-    def _alone(self, content: str | bytes) -> Encoded | str:
-        prepared = self._prepared(content)
-        if isinstance(prepared, str):
+        if self.network.most_together(prepared.inputs) > 1:
             return prepared
-        return _encoded(prepared, self.network(prepared.inputs)[0])
+        return self._together([prepared])[0]
+
+    def _together(self, batch: list[Prepared]) -> list[Encoded | str]:
+        joined = {
+            name: np.concatenate([prepared.inputs[name] for prepared in batch])
+            for name in batch[0].inputs
+        }
+        return [
+            _encoded(prepared, vector)
+            for prepared, vector in zip(batch, self.network(joined), strict=True)
+        ]
 
 
 def encode_each(encoder: Encoder, contents: Sequence[str | bytes]) -> list[Encoded | str]:
@@ -138,15 +135,18 @@ def encode_each(encoder: Encoder, contents: Sequence[str | bytes]) -> list[Encod
     return encode_each(encoder, contents[:half]) + encode_each(encoder, contents[half:])
 
 
-def _alike(prepared: Sequence[Prepared | str]) -> Iterator[list[int]]:
-    """Yield the positions of what may share a forward pass."""
+def _alike(
+    items: Sequence[Prepared | Encoded | str], most_together: Callable[[Inputs], int]
+) -> Iterator[list[int]]:
+    """Yield the positions of what shares a batch."""
     groups = defaultdict(list)
-    for position, item in enumerate(prepared):
-        if not isinstance(item, str):
+    for position, item in enumerate(items):
+        if isinstance(item, Prepared):
             shapes = tuple(sorted((name, array.shape) for name, array in item.inputs.items()))
             groups[shapes].append(position)
     for positions in groups.values():
-        yield from (positions[start : start + _GROUP] for start in range(0, len(positions), _GROUP))
+        most = most_together(items[positions[0]].inputs)
+        yield from (positions[start : start + most] for start in range(0, len(positions), most))
 
 
 def _encoded(prepared: Prepared, vector: np.ndarray) -> Encoded | str:

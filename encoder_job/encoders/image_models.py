@@ -13,7 +13,7 @@ from encoder_job.encoders.base import NetworkEncoder
 from encoder_job.encoders.fingerprint import of_image_model
 from encoder_job.encoders.images import Preprocessing
 from encoder_job.encoders.locations import path_of, unloadable
-from encoder_job.encoders.network import network_of
+from encoder_job.encoders.network import Stage, network_of
 from encoder_job.encoders.torch_libraries import torchvision
 
 # of the checkpoints that were converted from TensorFlow's
@@ -47,7 +47,8 @@ def _load(
     fingerprint = of_image_model(module, preprocessing.described())
     name, side = preprocessing.input_name, preprocessing.crop
     example = {name: np.zeros((1, 3, side, side), np.float32)}
-    network = network_of(module, example, fingerprint, {name: {0: "images"}}, libraries)
+    stages, axes = [Stage(module, [name])], {name: {0: "images"}}
+    network = network_of(stages, example, fingerprint, libraries, axes)
     return NetworkEncoder("image", fingerprint, preprocessing, network)
 
 

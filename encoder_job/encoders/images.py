@@ -61,9 +61,12 @@ class Preprocessing:
         across, down = width / scaled[0], height / scaled[1]
         box = (left * across, top * down, (left + self.crop) * across, (top + self.crop) * down)
         image = image.resize((self.crop, self.crop), _WAYS[self.interpolation], box)
-        pixels = np.asarray(image, np.float32) / np.float32(255)
-        pixels = (pixels - np.float32(self.mean)) / np.float32(self.std)
-        return Prepared({self.input_name: np.ascontiguousarray(pixels.transpose(2, 0, 1))[None]})
+        pixels = np.asarray(image).transpose(2, 0, 1).astype(np.float32, order="C")
+        # in place: a copy for each step takes longer than the step
+        pixels /= np.float32(255)
+        pixels -= np.float32(self.mean)[:, None, None]
+        pixels /= np.float32(self.std)[:, None, None]
+        return Prepared({self.input_name: pixels[None]})
 
 
 def decoded(content: bytes) -> Image.Image:
@@ -100,5 +103,5 @@ def _rgb(image: Image.Image) -> Image.Image:
         image = Image.fromarray((values // 257).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, _GROUND), image).convert("RGB")
-    return image.convert("RGB")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, _GROUND), image)
+    return image if image.mode == "RGB" else image.convert("RGB")

@@ -1,4 +1,4 @@
-"""Networks: a torch module as it is on a GPU, and as a fused ONNX graph on a CPU.
+"""Networks: torch modules as they are on a GPU, and as fused ONNX graphs on a CPU.
 
 On a CPU the ONNX Runtime is the faster one and gives the same vectors within rounding; that it
 does is measured by the probe before every run. A graph is made once, and kept by the fingerprint
@@ -9,6 +9,8 @@ import contextlib
 import os
 import tempfile
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -25,19 +27,36 @@ if TYPE_CHECKING:
 CACHE_VARIABLE = "EMBEDDING_STORE_CACHE"
 _DEFAULT_CACHE = "~/.cache/embedding-store"
 _OPSET = 17
-_OUTPUT = "vectors"
+VECTORS = "vectors"
+# contents that share a pass: on a GPU so many, on a CPU those that have so many tokens in all.
+# Beyond that MiniLM gains little more, and texts of 200 tokens are slower together than alone.
+_MOST_ON_A_GPU, _TOKENS_TOGETHER = 32, 320
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step of a network: a torch module from arrays to arrays, and their names."""
+
+    module: "torch.nn.Module"
+    inputs: Sequence[str]
+    outputs: Sequence[str] = (VECTORS,)
+
+    def __call__(self, held: dict[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
+        """Return what is held, and the outputs with it."""
+        found = self.module(*(held[name] for name in self.inputs))
+        found = found if isinstance(found, tuple) else (found,)
+        return held | dict(zip(self.outputs, found, strict=True))
 
 
 class TorchNetwork:
-    """A torch module on a device. It takes tensors in the order of the inputs' names."""
+    """The stages of a network in torch, on a device."""
 
-    def __init__(
-        self, module: "torch.nn.Module", names: list[str], device: str, versions: str
-    ) -> None:
+    def __init__(self, stages: Sequence[Stage], device: str, versions: str) -> None:
         import torch
 
-        self._torch, self._names, self._device = torch, names, device
-        self._module = module.to(device).eval()
+        self._torch, self._device, self._stages = torch, device, stages
+        for stage in stages:
+            stage.module.to(device).eval()
         self.is_cpu = device == "cpu"
         if self.is_cpu:
             # within one content more threads change the bytes; beside each other contents do not
@@ -49,32 +68,80 @@ class TorchNetwork:
 
     def __call__(self, inputs: Inputs) -> np.ndarray:
         """Return vectors (batch, dimensions), float32."""
-        tensors = [self._torch.from_numpy(inputs[name]).to(self._device) for name in self._names]
+        held = {
+            name: self._torch.from_numpy(array).to(self._device) for name, array in inputs.items()
+        }
         with self._torch.inference_mode():
-            return self._module(*tensors).float().cpu().numpy()
+            for stage in self._stages:
+                held = stage(held)
+            return held[VECTORS].float().cpu().numpy()
+
+    def most_together(self, _inputs: Inputs) -> int:
+        """Return how many contents of one shape may share a pass."""
+        return 1 if self.is_cpu else _MOST_ON_A_GPU
 
 
 class OnnxNetwork:
-    """An ONNX graph on a CPU, one thread for each call."""
+    """ONNX graphs on a CPU, one after the other, one thread for each call.
+
+    The first takes contents of equal shape together, the others each content alone: a product of
+    matrices has the same bytes in any company, while a sum over a content's tokens has not.
+    """
 
     is_cpu = True
 
-    def __init__(self, graph: bytes | str, made_by: str = "", output: str | None = None) -> None:
+    def __init__(
+        self, graphs: Sequence[bytes | str], made_by: str = "", output: str | None = None
+    ) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
-        self._session = onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
-        self._outputs = [output or self._session.get_outputs()[0].name]
-        self.names = [node.name for node in self._session.get_inputs()]
+        self._sessions = [
+            onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
+            for graph in graphs
+        ]
+        self._output = output or self._sessions[-1].get_outputs()[0].name
+        self.names = [node.name for node in self._sessions[0].get_inputs()]
         versions = f"onnxruntime {onnxruntime.__version__}" + (made_by and f" of {made_by}")
         self.runtime = f"{versions}; {_described('cpu')}"
+        self._tokens_together = 1
 
     def __call__(self, inputs: Inputs) -> np.ndarray:
         """Return vectors (batch, dimensions), float32."""
-        (vectors,) = self._session.run(self._outputs, {name: inputs[name] for name in self.names})
-        return vectors.reshape(len(vectors), -1).astype(np.float32, copy=False)
+        first, *others = self._sessions
+        together = _run(first, inputs)
+        vectors = []
+        for row in range(len(together[self.names[0]])):
+            held = {name: array[row : row + 1] for name, array in together.items()}
+            for session in others:
+                held = _run(session, held)
+            vectors.append(held[self._output].reshape(-1))
+        return np.stack(vectors).astype(np.float32, copy=False)
+
+    def most_together(self, inputs: Inputs) -> int:
+        """Return how many contents of one shape may share a pass."""
+        return max(1, self._tokens_together // inputs[self.names[0]].size)
+
+    def share_passes(self, example: Inputs) -> None:
+        """Let small contents of equal shape share passes, if that changes no byte here."""
+        self._tokens_together = _TOKENS_TOGETHER
+        if self.most_together(example) == 1:
+            return
+        rows = [
+            {name: np.roll(array, shift, axis=1) for name, array in example.items()}
+            for shift in range(self.most_together(example))
+        ]
+        joined = self({name: np.concatenate([row[name] for row in rows]) for name in example})
+        if joined.tobytes() != np.concatenate([self(row) for row in rows]).tobytes():
+            self._tokens_together = 1
+
+
+def _run(session: Any, held: Inputs) -> Inputs:
+    inputs = {node.name: held[node.name] for node in session.get_inputs()}
+    names = [node.name for node in session.get_outputs()]
+    return held | dict(zip(names, session.run(names, inputs), strict=True))
 
 
 def best_device() -> str:
@@ -87,33 +154,47 @@ def best_device() -> str:
 
 
 def network_of(
-    module: "torch.nn.Module",
+    stages: Sequence[Stage],
     example: Inputs,
     fingerprint: str,
-    axes: dict[str, dict[int, str]],
     libraries: list[ModuleType],
+    axes: dict[str, dict[int, str]],
 ) -> TorchNetwork | OnnxNetwork:
-    """Return the fastest exact way to run a module here.
+    """Return the fastest exact way to run some stages here.
 
     `axes` names the dimensions that change from one content to the next, `libraries` what the
-    module was made with. A module that cannot be exported runs in torch.
+    modules were made with. What cannot be exported runs in torch.
     """
     device = best_device()
     versions = ", ".join(f"{library.__name__} {library.__version__}" for library in libraries)
-    torch_network = TorchNetwork(module, list(example), device, versions)
+    torch_network = TorchNetwork(stages, device, versions)
     if device != "cpu":
         return torch_network
-    path = _cached(fingerprint, versions)
-    with contextlib.suppress(Exception):
-        return OnnxNetwork(path.read_bytes(), versions)
+    paths = [_cached(fingerprint, versions, number) for number in range(len(stages))]
     try:
-        graph = _exported(module, example, axes)
-        found = OnnxNetwork(graph, versions)
+        found = _onnx_network(paths, stages, example, versions, axes)
+        found.share_passes(example)
     except Exception:
         # nothing has been read yet; the runtime that is recorded tells which way was taken
         return torch_network
+    return found
+
+
+def _onnx_network(
+    paths: list[Path],
+    stages: Sequence[Stage],
+    example: Inputs,
+    versions: str,
+    axes: dict[str, dict[int, str]],
+) -> OnnxNetwork:
+    """Read the graphs of some stages, or make and keep them."""
+    with contextlib.suppress(Exception):
+        return OnnxNetwork([path.read_bytes() for path in paths], versions)
+    graphs = _exported(stages, example, axes)
+    found = OnnxNetwork(graphs, versions)
     with contextlib.suppress(OSError):
-        replace_file(path, graph)
+        for path, graph in zip(paths, graphs, strict=True):
+            replace_file(path, graph)
     return found
 
 
@@ -124,18 +205,21 @@ def _described(device: str) -> str:
     return f"device {device}" + (f" {torch.backends.cpu.get_cpu_capability()}" if is_cpu else "")
 
 
-def _cached(fingerprint: str, versions: str) -> Path:
+def _cached(fingerprint: str, versions: str, number: int) -> Path:
     import onnxruntime
 
     made_by = canonical_hash([versions, onnxruntime.__version__, _OPSET])
     folder = Path(os.environ.get(CACHE_VARIABLE, _DEFAULT_CACHE)).expanduser()
-    return folder / "graphs" / f"{fingerprint}-{made_by}.onnx"
+    return folder / "graphs" / f"{fingerprint}-{made_by}-{number}.onnx"
 
 
-def _exported(module: "torch.nn.Module", example: Inputs, axes: dict[str, dict[int, str]]) -> bytes:
-    """Export a module, and fuse what a transformer repeats, with ONNX Runtime's own optimizer."""
+def _exported(
+    stages: Sequence[Stage], example: Inputs, axes: dict[str, dict[int, str]]
+) -> list[bytes]:
+    """Export each stage, and fuse what a transformer repeats, with ONNX Runtime's own optimizer."""
     import torch
 
+    held, graphs = {name: torch.from_numpy(array) for name, array in example.items()}, []
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         path = Path(folder, "exported.onnx")
         with (
@@ -144,19 +228,25 @@ def _exported(module: "torch.nn.Module", example: Inputs, axes: dict[str, dict[i
             contextlib.redirect_stderr(nowhere),
         ):
             warnings.simplefilter("ignore")
-            torch.onnx.export(
-                module,
-                tuple(torch.from_numpy(array) for array in example.values()),
-                str(path),
-                input_names=list(example),
-                output_names=[_OUTPUT],
-                dynamic_axes=axes,
-                opset_version=_OPSET,
-                dynamo=False,
-            )
-            with contextlib.suppress(Exception):
-                _fuse(path)
-        return path.read_bytes()
+            for stage in stages:
+                torch.onnx.export(
+                    stage.module,
+                    tuple(held[name] for name in stage.inputs),
+                    str(path),
+                    input_names=list(stage.inputs),
+                    output_names=list(stage.outputs),
+                    dynamic_axes={
+                        name: axes[name] for name in (*stage.inputs, *stage.outputs) if name in axes
+                    },
+                    opset_version=_OPSET,
+                    dynamo=False,
+                )
+                with contextlib.suppress(Exception):
+                    _fuse(path)
+                graphs.append(path.read_bytes())
+                with torch.inference_mode():
+                    held = stage(held)
+    return graphs
 
 
 def _fuse(path: Path) -> None:

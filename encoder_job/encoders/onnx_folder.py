@@ -35,7 +35,7 @@ def load(location: str, project_dir: Path) -> NetworkEncoder:
     try:
         described = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
         modality = described["modality"]
-        network = OnnxNetwork(str(folder / "model.onnx"), output=described.get("output"))
+        network = OnnxNetwork([str(folder / "model.onnx")], output=described.get("output"))
         prepare = _PREPARATIONS[modality](described, folder, network)
         fingerprint = of_onnx_folder(folder)
     except Exception as error:

@@ -6,11 +6,14 @@ from threading import Lock
 from types import ModuleType
 from typing import Any
 
-from encoder_job.encoders.base import PRECISION, NetworkEncoder, Prepared
+from encoder_job.encoders.base import PRECISION, Inputs, NetworkEncoder, Prepared
 from encoder_job.encoders.fingerprint import of_sentence_transformer
 from encoder_job.encoders.locations import path_of, unloadable
-from encoder_job.encoders.network import best_device, network_of
+from encoder_job.encoders.network import Stage, best_device, network_of
 from encoder_job.encoders.torch_libraries import sentence_transformers
+
+# long enough that another order of adding up its tokens shows
+_EXAMPLE = "a text of some tokens, of which there are as many as in an ordinary sentence"
 
 
 def load(location: str, project_dir: Path) -> NetworkEncoder:
@@ -19,9 +22,9 @@ def load(location: str, project_dir: Path) -> NetworkEncoder:
     model, libraries = _load(location, folder)
     fingerprint = of_sentence_transformer(model, folder)
     tokens = Tokens(model)
-    example = tokens("a text of some tokens").inputs
-    axes = {name: {0: "texts", 1: "tokens"} for name in example}
-    network = network_of(_module(model, list(example)), example, fingerprint, axes, libraries)
+    example = tokens(_EXAMPLE).inputs
+    stages, axes = _stages(model, example)
+    network = network_of(stages, example, fingerprint, libraries, axes)
     return NetworkEncoder("text", fingerprint, tokens, network)
 
 
@@ -55,21 +58,42 @@ class Tokens:
         return len(tokens["input_ids"])
 
 
-def _module(model: Any, names: list[str]) -> Any:
+def _stages(model: Any, example: Inputs) -> tuple[list[Stage], dict[str, dict[int, str]]]:
+    """Cut a model after the module that does the work; what follows makes one vector of tokens.
+
+    Returns both parts, and the dimensions of their arrays that change from text to text.
+    """
     import torch
 
-    class Vectors(torch.nn.Module):
-        """The model as a function of tensors."""
+    class Part(torch.nn.Module):
+        """Some modules of the model as a function of tensors."""
 
-        def __init__(self) -> None:
+        def __init__(self, modules: list[torch.nn.Module], inputs: list[str], outputs: list[str]):
             super().__init__()
-            self.model = model
+            self.parts = torch.nn.ModuleList(modules)
+            self.inputs, self.outputs = inputs, outputs
 
-        def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
-            features = dict(zip(names, tensors, strict=True))
-            return self.model(features)["sentence_embedding"]
+        def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            features = dict(zip(self.inputs, tensors, strict=True))
+            for part in self.parts:
+                features = part(features)
+            return tuple(features[name] for name in self.outputs)
 
-    return Vectors()
+    first, *others = model.children()
+    given = {name: torch.from_numpy(array) for name, array in example.items()}
+    with torch.inference_mode():
+        held = {name: it for name, it in first(dict(given)).items() if torch.is_tensor(it)}
+    made = [name for name, tensor in held.items() if tensor is not given.get(name)]
+    stages = [
+        Stage(Part([first], list(given), made), list(given), made),
+        Stage(Part(others, list(held), ["sentence_embedding"]), list(held)),
+    ]
+    token_count = next(iter(example.values())).shape[1]
+    axes = {
+        name: {0: "texts", 1: "tokens"} if tensor.shape[1] == token_count else {0: "texts"}
+        for name, tensor in held.items()
+    }
+    return stages, axes
 
 
 def _load(location: str, folder: Path) -> tuple[Any, list[ModuleType]]:

@@ -34,6 +34,39 @@ def test_vectors_are_the_same_bytes_whatever_stands_beside(minilm):
     assert [result.vector.tobytes() for result in few] == [alone[3], alone[16], alone[3]]
 
 
+def test_short_texts_of_equal_length_share_a_pass(minilm, monkeypatch):
+    shapes, run = [], network._run
+
+    def spied(session, held):
+        shapes.append(held["input_ids"].shape)
+        return run(session, held)
+
+    monkeypatch.setattr(network, "_run", spied)
+    short, long = [text(5, seed) for seed in range(3)], [text(300, seed) for seed in range(3)]
+    minilm.encode(short + long)
+    lengths = {len(minilm._prepare(one).inputs["input_ids"][0]) for one in short}
+    assert max(count for count, length in shapes if length in lengths) > 1
+    assert {count for count, length in shapes if length == 256} == {1}
+
+
+def test_texts_share_no_pass_where_company_changes_a_byte(job, monkeypatch):
+    texts = [text(5, seed) for seed in range(3)]
+    encoder = sentence_transformer.load("models/tiny", job.folder)
+    inputs = encoder._prepare(texts[0]).inputs
+    assert encoder.network.most_together(inputs) > 1
+    run = network._run
+
+    def disturbed(session, held):
+        found = run(session, held)
+        if "token_embeddings" in found and len(found["input_ids"]) > 1:
+            return found | {"token_embeddings": found["token_embeddings"] * np.float32(1 + 1e-6)}
+        return found
+
+    monkeypatch.setattr(network, "_run", disturbed)
+    encoder = sentence_transformer.load("models/tiny", job.folder)
+    assert encoder.network.most_together(inputs) == 1
+
+
 def test_vectors_are_those_of_the_library(minilm):
     texts = [text(length) for length in (1, 7, 40, 400)]
     folder = path_of(_MINILM, Path())
@@ -58,6 +91,9 @@ def test_off_the_cpu_only_texts_of_equal_length_share_a_batch(job, monkeypatch):
         def __call__(self, inputs):
             shapes.append(inputs["input_ids"].shape)
             return inner(inputs)
+
+        def most_together(self, _inputs):
+            return 32
 
     encoder.network = Device()
     found = encoder.encode(texts)

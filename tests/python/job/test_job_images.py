@@ -308,7 +308,7 @@ def test_an_onnx_model_with_a_description_encodes_images(job, lite):
     folder.mkdir(parents=True)
     (cached,) = (
         path
-        for path in Path(network._cached("x", "y")).parent.glob("*.onnx")
+        for path in Path(network._cached("x", "y", 0)).parent.glob("*.onnx")
         if path.name.startswith(lite.fingerprint)
     )
     (folder / "model.onnx").write_bytes(cached.read_bytes())
