@@ -4,7 +4,9 @@ Every size gets a landing folder of its own below target/bench, with SYNTHETIC e
 vectors of 384 float32, one object, one rating and one decision for each. Both ways may hold as
 much as MEMORY. Seconds of a step are dbt's own, for one model after the other; memory is the peak
 of the process while the step ran.
-Prints ratios: seconds of one machine mean nothing on another.
+With --nightly the whole build, tests and training included, is timed, the first and the one after
+it; at a million events that takes a quarter of an hour. Prints ratios: seconds of one machine mean
+nothing on another.
 """
 
 import argparse
@@ -77,13 +79,10 @@ def measured(command: list, **variables: str) -> tuple[Run, list[tuple[float, fl
 
 
 def dbt(root: Path, *arguments: str) -> Run:
-    """Build the store below a folder, one model after the other, and read what each step took."""
+    """Build the store below a folder, and read what each step took."""
     target = root / "target"
-    command = [Path(sys.executable).with_name("dbt"), "--quiet", "build", "--threads", "1"]
-    for left_out in ("test", "unit_test"):
-        command += ["--exclude-resource-type", left_out]
     run, samples = measured(
-        [*command, *arguments],
+        [Path(sys.executable).with_name("dbt"), "--quiet", "build", *arguments],
         EMBEDDING_STORE_DUCKDB=str(root / "store.duckdb"),
         EMBEDDING_STORE_DUCKDB_MEMORY=MEMORY,
         EMBEDDING_STORE_LANDING=str(root / "landing"),
@@ -183,7 +182,9 @@ def measure(count: int) -> dict[str, float]:
     copy, _ = measured([sys.executable, "-c", script])
     (root / "copy.duckdb").unlink()
     copied, _ = told("DuckDB's own copy of the embedding events", copy)
-    datasets = ("--selector", "ci_fast")
+    datasets = ["--selector", "ci_fast", "--threads", "1"]
+    for left_out in ("test", "unit_test"):
+        datasets += ["--exclude-resource-type", left_out]
     first = dbt(root, *datasets)
     staged, staged_peak = told("vectors staged, first build", first, STAGED)
     snapshot, snapshot_peak = told("a snapshot of each dataset", first, SNAPSHOT)
@@ -210,11 +211,31 @@ def measure(count: int) -> dict[str, float]:
     }
 
 
+def measure_nightly(count: int) -> None:
+    """Run what is scheduled, tests and training included, and run it again."""
+    root = FOLDER / "nightly"
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    land(root, 0, count)
+    print(f"{count} events, the whole nightly build with its tests")
+    runs = {name: dbt(root, "--selector", "nightly") for name in ("first", "second")}
+    for name, run in runs.items():
+        told(f"{name} build", run)
+        for step in sorted(run.steps, key=run.steps.get, reverse=True)[:5]:
+            told(f"    {step}", run, (step,))
+    print(f"  second build / first: {runs['second'].seconds / runs['first'].seconds:.2f}")
+    shutil.rmtree(root)
+
+
 def main() -> None:
     """Measure every size, and how the second grows on the first."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, nargs="+", default=[1_000_000, 4_000_000])
-    sizes = parser.parse_args().events
+    parser.add_argument("--events", type=int, nargs="*", default=[1_000_000, 4_000_000])
+    parser.add_argument("--nightly", type=int, nargs="*", default=[], help="so many events")
+    asked = parser.parse_args()
+    for size in asked.nightly:
+        measure_nightly(size)
+    sizes = asked.events
     found = [measure(size) for size in sizes]
     for size, other in zip(sizes[1:], found[1:], strict=True):
         print(f"{size} beside {sizes[0]} events ({size / sizes[0]:.0f} times as many)")

@@ -3,9 +3,9 @@
 import os
 import random
 from pathlib import Path
+from string import ascii_lowercase
 
 import pytest
-from job_harness import text
 from test_job_images import picture, saved
 
 from encoder_job.encoders import load_encoder
@@ -18,7 +18,8 @@ _REPOSITORY = Path(__file__).parents[3]
 
 def _texts(chance: random.Random) -> list[str]:
     """Texts of 1 to 2,000 words, every length as likely as its double."""
-    return [text(int(2000 ** chance.random()), seed) for seed in range(_TEXTS)]
+    words = ["".join(chance.choices(ascii_lowercase, k=chance.randint(1, 9))) for _ in range(500)]
+    return [" ".join(chance.choices(words, k=int(2000 ** chance.random()))) for _ in range(_TEXTS)]
 
 
 def _images(chance: random.Random) -> list[bytes]:
