@@ -230,11 +230,12 @@ def measure_nightly(count: int) -> None:
 def main() -> None:
     """Measure every size, and how the second grows on the first."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, nargs="*", default=[1_000_000, 4_000_000])
-    parser.add_argument("--nightly", type=int, nargs="*", default=[], help="so many events")
+    parser.add_argument("--events", type=int, nargs="+", default=[1_000_000, 4_000_000])
+    parser.add_argument("--nightly", type=int, help="of so many events, and nothing else")
     asked = parser.parse_args()
-    for size in asked.nightly:
-        measure_nightly(size)
+    if asked.nightly:
+        measure_nightly(asked.nightly)
+        return
     sizes = asked.events
     found = [measure(size) for size in sizes]
     for size, other in zip(sizes[1:], found[1:], strict=True):

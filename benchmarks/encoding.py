@@ -47,7 +47,7 @@ def contents_of(kind: str) -> list:
 
 
 class Clocked:
-    """A part of the job, and the seconds spent in it by all threads together."""
+    """A part of the job, and the seconds that its calls took, one after the other or not."""
 
     def __init__(self, part: Callable) -> None:
         self.part, self.seconds = part, 0.0

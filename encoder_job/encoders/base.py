@@ -103,7 +103,9 @@ class NetworkEncoder:
             prepared = self._prepare(content)
         except ContentFault as fault:
             return str(fault)
-        if self.network.most_together(prepared.inputs) > 1:
+        # an array without a dimension for the batch would mix its neighbours' numbers
+        has_batch = all(it.ndim > 1 and len(it) == 1 for it in prepared.inputs.values())
+        if has_batch and self.network.most_together(prepared.inputs) > 1:
             return prepared
         return self._together([prepared])[0]
 

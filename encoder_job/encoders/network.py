@@ -31,6 +31,8 @@ VECTORS = "vectors"
 # contents that share a pass: on a GPU so many, on a CPU those that have so many tokens in all.
 # Beyond that MiniLM gains little more, and texts of 200 tokens are slower together than alone.
 _MOST_ON_A_GPU, _TOKENS_TOGETHER = 32, 320
+# whether company changes a byte is tried with so many texts of each of these numbers of tokens
+_TRIED_ROWS, _TRIED_LENGTHS = 4, (1, 7, 20)
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,11 @@ class Stage:
     inputs: Sequence[str]
     outputs: Sequence[str] = (VECTORS,)
 
-    def __call__(self, held: dict[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
-        """Return what is held, and the outputs with it."""
-        found = self.module(*(held[name] for name in self.inputs))
+    def __call__(self, values: dict[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
+        """Return the values, and the outputs with them."""
+        found = self.module(*(values[name] for name in self.inputs))
         found = found if isinstance(found, tuple) else (found,)
-        return held | dict(zip(self.outputs, found, strict=True))
+        return values | dict(zip(self.outputs, found, strict=True))
 
 
 class TorchNetwork:
@@ -68,13 +70,13 @@ class TorchNetwork:
 
     def __call__(self, inputs: Inputs) -> np.ndarray:
         """Return vectors (batch, dimensions), float32."""
-        held = {
+        values = {
             name: self._torch.from_numpy(array).to(self._device) for name, array in inputs.items()
         }
         with self._torch.inference_mode():
             for stage in self._stages:
-                held = stage(held)
-            return held[VECTORS].float().cpu().numpy()
+                values = stage(values)
+            return values[VECTORS].float().cpu().numpy()
 
     def most_together(self, _inputs: Inputs) -> int:
         """Return how many contents of one shape may share a pass."""
@@ -84,8 +86,8 @@ class TorchNetwork:
 class OnnxNetwork:
     """ONNX graphs on a CPU, one after the other, one thread for each call.
 
-    The first takes contents of equal shape together, the others each content alone: a product of
-    matrices has the same bytes in any company, while a sum over a content's tokens has not.
+    The first may take contents of equal shape together, the others take each content alone: what a
+    transformer does with a token has the same bytes in any company, adding up the tokens has not.
     """
 
     is_cpu = True
@@ -111,37 +113,45 @@ class OnnxNetwork:
     def __call__(self, inputs: Inputs) -> np.ndarray:
         """Return vectors (batch, dimensions), float32."""
         first, *others = self._sessions
+        if not others:
+            vectors = _run(first, inputs, [self._output])[self._output]
+            return vectors.reshape(len(vectors), -1).astype(np.float32, copy=False)
         together = _run(first, inputs)
         vectors = []
-        for row in range(len(together[self.names[0]])):
-            held = {name: array[row : row + 1] for name, array in together.items()}
+        for row in range(len(inputs[self.names[0]])):
+            values = {name: array[row : row + 1] for name, array in together.items()}
             for session in others:
-                held = _run(session, held)
-            vectors.append(held[self._output].reshape(-1))
+                values = _run(session, values)
+            vectors.append(values[self._output].reshape(-1))
         return np.stack(vectors).astype(np.float32, copy=False)
 
     def most_together(self, inputs: Inputs) -> int:
         """Return how many contents of one shape may share a pass."""
-        return max(1, self._tokens_together // inputs[self.names[0]].size)
+        return max(1, self._tokens_together // max(1, inputs[self.names[0]].size))
 
     def share_passes(self, example: Inputs) -> None:
-        """Let small contents of equal shape share passes, if that changes no byte here."""
-        self._tokens_together = _TOKENS_TOGETHER
-        if self.most_together(example) == 1:
-            return
+        """Let short texts of equal length share passes, if that changes no byte on this machine."""
+        with contextlib.suppress(Exception):
+            if all(self._is_exact_together(example, length) for length in _TRIED_LENGTHS):
+                self._tokens_together = _TOKENS_TOGETHER
+
+    def _is_exact_together(self, example: Inputs, length: int) -> bool:
         rows = [
-            {name: np.roll(array, shift, axis=1) for name, array in example.items()}
-            for shift in range(self.most_together(example))
+            {
+                name: np.resize(np.roll(array, shift, axis=1), (1, length))
+                for name, array in example.items()
+            }
+            for shift in range(_TRIED_ROWS)
         ]
-        joined = self({name: np.concatenate([row[name] for row in rows]) for name in example})
-        if joined.tobytes() != np.concatenate([self(row) for row in rows]).tobytes():
-            self._tokens_together = 1
+        together = self({name: np.concatenate([row[name] for row in rows]) for name in example})
+        return together.tobytes() == np.concatenate([self(row) for row in rows]).tobytes()
 
 
-def _run(session: Any, held: Inputs) -> Inputs:
-    inputs = {node.name: held[node.name] for node in session.get_inputs()}
-    names = [node.name for node in session.get_outputs()]
-    return held | dict(zip(names, session.run(names, inputs), strict=True))
+def _run(session: Any, values: Inputs, names: list[str] | None = None) -> Inputs:
+    """Return the values, and the outputs of these names, or all, with them."""
+    inputs = {node.name: values[node.name] for node in session.get_inputs()}
+    names = names or [node.name for node in session.get_outputs()]
+    return values | dict(zip(names, session.run(names, inputs), strict=True))
 
 
 def best_device() -> str:
@@ -170,13 +180,14 @@ def network_of(
     torch_network = TorchNetwork(stages, device, versions)
     if device != "cpu":
         return torch_network
-    paths = [_cached(fingerprint, versions, number) for number in range(len(stages))]
+    paths = [_cached(fingerprint, versions, stage) for stage in stages]
     try:
         found = _onnx_network(paths, stages, example, versions, axes)
-        found.share_passes(example)
     except Exception:
         # nothing has been read yet; the runtime that is recorded tells which way was taken
         return torch_network
+    if len(stages) > 1:
+        found.share_passes(example)
     return found
 
 
@@ -205,12 +216,13 @@ def _described(device: str) -> str:
     return f"device {device}" + (f" {torch.backends.cpu.get_cpu_capability()}" if is_cpu else "")
 
 
-def _cached(fingerprint: str, versions: str, number: int) -> Path:
+def _cached(fingerprint: str, versions: str, stage: Stage) -> Path:
     import onnxruntime
 
-    made_by = canonical_hash([versions, onnxruntime.__version__, _OPSET])
+    names = [list(stage.inputs), list(stage.outputs)]
+    made_by = canonical_hash([versions, onnxruntime.__version__, _OPSET, names])
     folder = Path(os.environ.get(CACHE_VARIABLE, _DEFAULT_CACHE)).expanduser()
-    return folder / "graphs" / f"{fingerprint}-{made_by}-{number}.onnx"
+    return folder / "graphs" / f"{fingerprint}-{made_by}.onnx"
 
 
 def _exported(
@@ -219,7 +231,7 @@ def _exported(
     """Export each stage, and fuse what a transformer repeats, with ONNX Runtime's own optimizer."""
     import torch
 
-    held, graphs = {name: torch.from_numpy(array) for name, array in example.items()}, []
+    values, graphs = {name: torch.from_numpy(array) for name, array in example.items()}, []
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         path = Path(folder, "exported.onnx")
         with (
@@ -231,7 +243,7 @@ def _exported(
             for stage in stages:
                 torch.onnx.export(
                     stage.module,
-                    tuple(held[name] for name in stage.inputs),
+                    tuple(values[name] for name in stage.inputs),
                     str(path),
                     input_names=list(stage.inputs),
                     output_names=list(stage.outputs),
@@ -244,8 +256,9 @@ def _exported(
                 with contextlib.suppress(Exception):
                     _fuse(path)
                 graphs.append(path.read_bytes())
-                with torch.inference_mode():
-                    held = stage(held)
+                # tensors made in inference mode could not be traced
+                with torch.no_grad():
+                    values = stage(values)
     return graphs
 
 

