@@ -36,6 +36,7 @@ NEW_SHARE = 0.01
 # what DuckDB may hold, of both ways: the process needs about half a GB more
 MEMORY = "2GB"
 FIRST_CREATED = datetime(2026, 7, 2, tzinfo=UTC)
+LANDED_LATER = FIRST_CREATED + timedelta(days=100)
 STAGED = ("measured_embedding_events", "stg_embedding_events")
 SNAPSHOT = ("dataset_candidates", "dataset_examples", "dataset_headers", "dataset_snapshots")
 COPY = "create or replace table copy as select * from read_parquet('{}/embedding_events/*.parquet')"
@@ -118,6 +119,8 @@ def land(root: Path, first: int, count: int) -> None:
             ],
             pa.timestamp("us", tz="UTC"),
         )
+        # what comes later lands after all the rest; what was there was known at once
+        landed = pa.nulls(rows) if not first else pa.array([LANDED_LATER] * rows)
         vectors = np.random.default_rng(start).normal(size=(rows, DIMENSIONS)).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * DIMENSIONS)
@@ -134,6 +137,7 @@ def land(root: Path, first: int, count: int) -> None:
             "embedding_dim": pa.array([DIMENSIONS] * rows),
             "embedding_norm": pa.array([1.0] * rows),
             "encoded_at": created,
+            "landed_at": landed,
             "embedding": pa.ListArray.from_arrays(offsets, pa.array(vectors.ravel())),
             "rating": pa.array(np.where(numbers % 3 == 0, -1.0, 1.0)),
             "rated_at": created,
