@@ -1,4 +1,4 @@
-"""Networks: torch modules as they are on a GPU, and as fused ONNX graphs on a CPU.
+"""Networks: torch modules as they are on a GPU, and as ONNX graphs on a CPU.
 
 On a CPU the ONNX Runtime is the faster one and gives the same vectors within rounding; that it
 does is measured by the probe before every run. A graph is made once, and kept by the fingerprint
@@ -228,7 +228,7 @@ def _cached(fingerprint: str, versions: str, stage: Stage) -> Path:
 def _exported(
     stages: Sequence[Stage], example: Inputs, axes: dict[str, dict[int, str]]
 ) -> list[bytes]:
-    """Export each stage, and fuse what a transformer repeats, with ONNX Runtime's own optimizer."""
+    """Export each stage. The runtime fuses what repeats as it reads a graph, and well enough."""
     import torch
 
     values, graphs = {name: torch.from_numpy(array) for name, array in example.items()}, []
@@ -253,17 +253,8 @@ def _exported(
                     opset_version=_OPSET,
                     dynamo=False,
                 )
-                with contextlib.suppress(Exception):
-                    _fuse(path)
                 graphs.append(path.read_bytes())
                 # tensors made in inference mode could not be traced
                 with torch.no_grad():
                     values = stage(values)
     return graphs
-
-
-def _fuse(path: Path) -> None:
-    from onnxruntime.transformers import optimizer
-
-    fused: Any = optimizer.optimize_model(str(path), model_type="bert", opt_level=0)
-    fused.save_model_to_file(str(path))

@@ -9,7 +9,7 @@ from typing import Any
 from encoder_job.encoders.base import PRECISION, Inputs, NetworkEncoder, Prepared
 from encoder_job.encoders.fingerprint import of_sentence_transformer
 from encoder_job.encoders.locations import path_of, unloadable
-from encoder_job.encoders.network import Stage, best_device, network_of
+from encoder_job.encoders.network import Stage, network_of
 from encoder_job.encoders.torch_libraries import sentence_transformers
 
 _VECTOR, _EXAMPLE = "sentence_embedding", "a text of some tokens"
@@ -121,9 +121,6 @@ def _load(location: str, folder: Path) -> tuple[Any, list[ModuleType]]:
         transformers.logging.set_verbosity(transformers.logging.CRITICAL)
         transformers.logging.disable_progress_bar()
         options = {"dtype": getattr(torch, PRECISION)}
-        if best_device() == "cpu":
-            # the plain form of attention, which ONNX Runtime's optimizer knows
-            options["attn_implementation"] = "eager"
         model = library.SentenceTransformer(str(folder), device="cpu", model_kwargs=options)
         if "text" not in getattr(model, "modalities", ["text"]):
             raise ValueError("no text model")
