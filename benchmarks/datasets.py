@@ -171,12 +171,24 @@ def told(name: str, run: Run, steps: tuple[str, ...] = ()) -> tuple[float, float
     return seconds, peak
 
 
-def measure(count: int) -> dict[str, float]:
-    """Build a store of so many events three times. Returns what is compared between sizes."""
-    root = FOLDER / str(count)
+def tell_longest(run: Run) -> None:
+    """Print what the five longest steps took."""
+    for step in sorted(run.steps, key=run.steps.get, reverse=True)[:5]:
+        told(f"    {step}", run, (step,))
+
+
+def landed_in(name: str, count: int) -> Path:
+    """Return a new folder of its own with so many events landed below it."""
+    root = FOLDER / name
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     land(root, 0, count)
+    return root
+
+
+def measure(count: int) -> dict[str, float]:
+    """Build a store of so many events three times. Returns what is compared between sizes."""
+    root = landed_in(str(count), count)
     print(f"{count} events")
     query = COPY.format(root / "landing")
     script = (
@@ -201,8 +213,7 @@ def measure(count: int) -> dict[str, float]:
     told("  of it vectors staged", more, STAGED)
     for name, run in (("first", first), ("second", second)):
         print(f"  the five longest steps of the {name} build")
-        for step in sorted(run.steps, key=run.steps.get, reverse=True)[:5]:
-            told(f"    {step}", run, (step,))
+        tell_longest(run)
     print(f"  staging / DuckDB's copy: {staged / copied:.2f} (goal: 2)")
     print(f"  second build / first: {again / whole:.2f} (goal: .10)")
     shutil.rmtree(root)
@@ -217,16 +228,12 @@ def measure(count: int) -> dict[str, float]:
 
 def measure_nightly(count: int) -> None:
     """Run what is scheduled, tests and training included, and run it again."""
-    root = FOLDER / "nightly"
-    shutil.rmtree(root, ignore_errors=True)
-    root.mkdir(parents=True)
-    land(root, 0, count)
+    root = landed_in("nightly", count)
     print(f"{count} events, the whole nightly build with its tests")
     runs = {name: dbt(root, "--selector", "nightly") for name in ("first", "second")}
     for name, run in runs.items():
         told(f"{name} build", run)
-        for step in sorted(run.steps, key=run.steps.get, reverse=True)[:5]:
-            told(f"    {step}", run, (step,))
+        tell_longest(run)
     print(f"  second build / first: {runs['second'].seconds / runs['first'].seconds:.2f}")
     shutil.rmtree(root)
 
