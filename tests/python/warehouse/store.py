@@ -134,6 +134,18 @@ class Store:
         """Build without data tests, where a test looks at what is built and not at what dbt says of it."""
         return self.build("--exclude-resource-type", "test", *arguments, **variables)
 
+    def keep_state(self) -> None:
+        """Keep what a schedule keeps of a build that went well."""
+        (self.root / "state").mkdir(exist_ok=True)
+        for name in ("manifest.json", "sources.json"):
+            shutil.copy(self.target / name, self.root / "state")
+
+    def build_news(self, **variables: str) -> Build:
+        """Build the models that have something new to read since a state was kept."""
+        assert self.dbt("source", "freshness").exit_code == 0
+        news = ("--selector", "news", "--state", "../state", "--exclude-resource-type", "test")
+        return self.dbt("build", *news, **variables)
+
     def build_datasets(self, *arguments: str) -> Build:
         """Build from landing to snapshots, without tests and without training."""
         left_out = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")

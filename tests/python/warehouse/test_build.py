@@ -2,9 +2,12 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -291,12 +294,43 @@ def test_a_moment_that_is_none_is_refused(spoilt: Store):
     assert "as_of: 'yesterday' is no UTC moment; write 2026-10-01" in compiled.output
 
 
-def test_the_freshness_of_every_source_can_be_asked(spoilt: Store):
-    spoilt.dbt("source", "freshness")
+def test_what_has_nothing_new_to_read_is_not_built_again(spoilt: Store):
+    """What a file's age decides: the files of this store are made an hour old, the new one a minute."""
+    now = time.time()
+    for path in spoilt.landing.rglob("*.parquet"):
+        os.utime(path, (now - 3600, now - 3600))
+    assert spoilt.dbt("source", "freshness").exit_code == 0
     sources = json.loads((spoilt.target / "sources.json").read_text())["results"]
-    # those without a threshold are not asked
-    assert len(sources) == 5
-    assert {source["status"] for source in sources} <= {"pass", "warn"}
+    assert len(sources) == 9
+    assert {source["status"] for source in sources} == {"pass"}
+    spoilt.keep_state()
+    build = spoilt.build_news()
+    assert (build.exit_code, build.statuses) == (0, {})
+
+    rows = [
+        {"event_id": "one", "customer_id": "somebody new", "event_type": "opened"}
+        | {"occurred_at": datetime(2026, 1, 1, tzinfo=UTC)}
+    ]
+    path = land(spoilt, "account_events", rows)
+    # just written: it may share its second with one that is yet to come, and counts the next time
+    os.utime(path, (now + 600, now + 600))
+    assert spoilt.build_news().statuses == {}
+    os.utime(path, (now - 60, now - 60))
+    build = spoilt.build_news()
+    assert build.exit_code == 0, build.output[-4000:]
+    built = {node.split(".")[2] for node in build.statuses if node.startswith("model.")}
+    assert built > {"stg_account_events", "dataset_snapshots", "classifier_metrics", "predictions"}
+    assert not built & {"stg_embedding_events", "stg_objects", "labels", "requested_subjects"}
+    assert spoilt.query(
+        "select count(*) from internal.account_statuses where customer_id = 'somebody new'"
+    ) == [(1,)]
+    spoilt.keep_state()
+    assert spoilt.build_news().statuses == {}
+
+    # a registry that is edited is as good a reason as an event
+    edit_seed(spoilt.project, "classifiers", "shirt_linear", owner="somebody else")
+    built = set(spoilt.build_news().statuses)
+    assert {"seed.embedding_store.classifiers", "model.embedding_store.classifier_versions"} < built
 
 
 def test_vectors_under_a_wrong_fingerprint_stop_the_build_before_they_are_loaded(

@@ -17,9 +17,11 @@ import uvicorn
 from duckdb import BinderException, CatalogException
 from duckdb_extensions import import_extension
 from local_bigquery import app
+from local_bigquery.catalog import metadata, tables
 from local_bigquery.engine import database
 from local_bigquery.grpc import server
-from local_bigquery.jobs import merge, query
+from local_bigquery.jobs import load, merge, query, runner
+from local_bigquery.models import Table
 from local_bigquery.settings import settings
 from local_bigquery.sql.dialect import DuckDBDialect
 from sqlglot import exp
@@ -27,7 +29,8 @@ from sqlglot import exp
 # duckdb looks for it with every query, all over the disk
 sys.modules["pandas"] = None
 
-_execute, _merge, _objects, _fetch = query.execute, merge.run, database.objects, database.fetch
+_execute, _merge, _load = query.execute, merge.run, load.run
+_objects, _fetch = database.objects, database.fetch
 
 
 class Cursor:
@@ -90,6 +93,15 @@ def fetch(sql, params=None):
     return [(1,) for column, _ in columns if column == params[3]]
 
 
+def run_load(cursor, config, upload):
+    """Say of a table that it was modified when something was loaded into it."""
+    statistics = _load(cursor, config, upload)
+    key = tables.reference(config.destinationTable)
+    if stored := metadata.load(Table, *key):
+        metadata.save(stored.replace(lastModifiedTime=metadata.now()), *key)
+    return statistics
+
+
 def quoted(text):
     """Write a text as SQL has it."""
     return "'" + text.replace("'", "''") + "'"
@@ -112,7 +124,8 @@ def main() -> None:
     end_with_parent()
     for extension in ("icu", "ducklake", "spatial", "json"):
         import_extension(extension)
-    query.execute, merge.run, database.objects, database.fetch = execute, run_merge, objects, fetch
+    query.execute, merge.run, runner.HANDLERS["load"] = execute, run_merge, run_load
+    database.objects, database.fetch = objects, fetch
     # CURRENT_TIMESTAMP as an alias is not what DuckDB calls the function
     DuckDBDialect.Generator.TRANSFORMS[exp.CurrentTimestamp] = lambda *_: "GET_CURRENT_TIMESTAMP()"
     settings.data_dir = Path(sys.argv[1])
