@@ -5,8 +5,8 @@ beside it; both ways of scoring may use every core.
 
 A store of its own below target/bench holds SYNTHETIC examples: vectors of 384 float32, two labels
 that a plane of them tells apart, a validation split of a tenth. Every step runs in a process of its
-own, so that each has a peak of memory. DuckDB may hold MEMORY. Prints ratios: seconds of one
-machine mean nothing on another.
+own, so that each has a peak of memory. DuckDB is set as in profiles.yml.example, and may hold
+MEMORY. Prints ratios: seconds of one machine mean nothing on another.
 """
 
 import argparse
@@ -48,7 +48,10 @@ def load(name: str) -> ModuleType:
 def store(count: int, **options: bool) -> duckdb.DuckDBPyConnection:
     """Open the store of so many examples."""
     connection = duckdb.connect(str(FOLDER / f"{count}.duckdb"), **options)
-    connection.execute(f"set memory_limit = '{MEMORY}'; set threads = 2")
+    connection.execute(
+        f"set memory_limit = '{MEMORY}'; set threads = 2; "
+        "set disabled_compression_methods = 'alp,alprd'"
+    )
     return connection
 
 

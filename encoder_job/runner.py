@@ -17,10 +17,11 @@ from math import inf
 import numpy as np
 
 from encoder_job import __version__
-from encoder_job.encoders.base import Encoded, Encoder, encode_each
+from encoder_job.encoders.base import Encoded, Encoder
 from encoder_job.erasure import requested_erasures
 from encoder_job.errors import Refusal
 from encoder_job.identity import ContentMac, canonical_hash, event_id
+from encoder_job.isolation import encode_each
 from encoder_job.landing import Landing
 from encoder_job.readers import Row, Source
 from encoder_job.registry import EncoderRow

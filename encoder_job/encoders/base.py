@@ -120,23 +120,6 @@ class NetworkEncoder:
         ]
 
 
-def encode_each(encoder: Encoder, contents: Sequence[str | bytes]) -> list[Encoded | str]:
-    """Encode; a content on which the encoder fails gives a reason code, its neighbours vectors.
-
-    The exception is dropped here, whole: its message and its frames can hold the content.
-    """
-    try:
-        return encoder.encode(contents)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException:
-        # a panic of a library in Rust is no Exception
-        if len(contents) == 1:
-            return ["encoder_error"]
-    half = len(contents) // 2
-    return encode_each(encoder, contents[:half]) + encode_each(encoder, contents[half:])
-
-
 def _alike(
     items: Sequence[Prepared | Encoded | str], most_together: Callable[[Inputs], int]
 ) -> Iterator[list[int]]:

@@ -82,6 +82,42 @@ def test_the_marker_is_found_nowhere_outside_the_source(
     assert MARKER in said(source)
 
 
+class _Lost:
+    """An encoder that fails for good on its way, as on a device that is gone."""
+
+    def __init__(self, inner: encoders.Encoder, is_lost: list[bool]) -> None:
+        self._inner, self._is_lost = inner, is_lost
+        self.modality, self.fingerprint = inner.modality, inner.fingerprint
+        self.runtime = inner.runtime
+
+    def encode(self, texts):
+        self._is_lost[0] |= any(MARKER in text for text in texts)
+        if self._is_lost[0]:
+            raise RuntimeError(f"the device is gone at {texts}")
+        return self._inner.encode(texts)
+
+
+def test_no_content_is_blamed_for_an_encoder_that_fails_on_all(job, tmp_path, monkeypatch):
+    real, is_lost = encoders.LOADERS["sentence-transformers"], [False]
+    monkeypatch.setitem(
+        encoders.LOADERS, "sentence-transformers", lambda *place: _Lost(real(*place), is_lost)
+    )
+    records = [record(n, f"text {n}") for n in range(300)]
+    records[270]["content"] += MARKER
+    source = manifest(tmp_path / "objects.jsonl", records)
+    done = job.run(source)
+    assert done.exit_code == 2
+    assert "the encoder fails on public contents (RuntimeError)" in done.stderr
+    assert MARKER not in done.output
+    assert not job.rows("encoding_failures")
+    assert 0 < len(job.rows("embedding_events")) < 300
+
+    monkeypatch.setitem(encoders.LOADERS, "sentence-transformers", real)
+    assert job.run(source).exit_code == 0
+    assert len(job.rows("embedding_events")) == 300
+    assert not job.rows("encoding_failures")
+
+
 def test_an_unexpected_error_shows_its_type_only(job, tmp_path, monkeypatch):
     def fail(*_):
         raise RuntimeError(f"failed at {MARKER}")
