@@ -403,15 +403,17 @@ class Split:
         )
         self.count, self.label_count = int(self.label_counts.sum()), (self.label_counts > 0).sum()
         self.dimensions = examples.dimensions
-        self._loaded: tuple[int, np.ndarray, np.ndarray] | None = None
+        self._loaded: tuple[int, Any, Any] | None = None
 
     def chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield vectors (examples, dimensions), float32, and labels, in their order."""
-        yield from self._taken(
+        plan = (
             (number, slice(start, start + CHUNK_ROWS))
             for number, (_, y) in enumerate(self._blocks)
             for start in range(0, np.count_nonzero(y >= 0), CHUNK_ROWS)
         )
+        for x, y in self._taken(plan):
+            yield x.numpy(), y.numpy()
 
     def batches(self, size: int, shuffler: Any) -> Iterator[tuple[Any, Any]]:
         """Yield tensors of so many examples, block after block, shuffled in both."""
@@ -419,16 +421,14 @@ class Split:
 
         piece = size * max(1, CHUNK_ROWS // size)
         plan = (
-            (number, rows.numpy())
+            (number, rows)
             for number in torch.randperm(len(self._blocks), generator=shuffler).tolist()
             for rows in torch.randperm(
                 np.count_nonzero(self._blocks[number][1] >= 0), generator=shuffler
             ).split(piece)
         )
         for x, y in self._taken(plan):
-            yield from zip(
-                torch.from_numpy(x).split(size), torch.from_numpy(y).split(size), strict=True
-            )
+            yield from zip(x.split(size), y.split(size), strict=True)
 
     def loss(self, layers: list[Layer]) -> float:
         """Return the log loss of a net."""
@@ -440,8 +440,8 @@ class Split:
         found = [(forward(layers, x), y) for x, y in self.chunks()]
         return tuple(np.concatenate(part) for part in zip(*found, strict=True))
 
-    def _taken(self, plan: Iterable[tuple[int, Any]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield rows of blocks; while some are computed with, some of the next are read."""
+    def _taken(self, plan: Iterable[tuple[int, Any]]) -> Iterator[tuple[Any, Any]]:
+        """Yield rows of blocks as tensors; while some are computed with, the next are read."""
         with ThreadPoolExecutor(1) as reader:
             coming: deque[Future] = deque()
             for number, rows in plan:
@@ -451,12 +451,16 @@ class Split:
             while coming:
                 yield coming.popleft().result()
 
-    def _take(self, number: int, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _take(self, number: int, rows: Any) -> tuple[Any, Any]:
+        import torch
+
         if self._loaded is None or self._loaded[0] != number:
             self._loaded = None
             block, y = self._blocks[number]
             x, is_known = block.vectors(), y >= 0
-            self._loaded = number, *((x, y) if is_known.all() else (x[is_known], y[is_known]))
+            x, y = (x, y) if is_known.all() else (x[is_known], y[is_known])
+            # rows are taken by torch, as numpy would hold up the thread that computes
+            self._loaded = number, torch.from_numpy(x), torch.from_numpy(y)
         _, x, y = self._loaded
         return x[rows], y[rows]
 
