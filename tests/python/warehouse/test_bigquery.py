@@ -92,6 +92,18 @@ def test_every_table_equals_duckdbs(
     record_property("compared with DuckDB", f"{len(found)} tables and views, {rows} rows, equal")
 
 
+def test_a_null_is_kept_out_of_the_same_columns(bigquery_built: BigQueryStore, built: Store):
+    required = "is_nullable = 'NO' and table_schema like '%{}'"
+    columns = "select table_name, column_name from {} where " + required + " order by 1, 2"
+    count = 0
+    for schema in SCHEMAS:
+        on_duckdb = built.query(columns.format("information_schema.columns", schema))
+        place = f"{bigquery_built.dataset}_{schema}.INFORMATION_SCHEMA.COLUMNS"
+        assert bigquery_built.query(columns.format(place, schema)) == on_duckdb
+        count += len(on_duckdb)
+    assert count > 250
+
+
 def test_scores_equal_duckdbs(
     bigquery_built: BigQueryStore, built: Store, record_property: Callable
 ):

@@ -50,8 +50,8 @@ GENERIC = {
         + ONE_ROW.format("internal.stg_rating_events"),
     ),
     "not_null": (
-        "not_null_dataset_snapshots_label",
-        f"update ledger.dataset_snapshots set label = null where {TRAIN_ROW}",
+        "not_null_classifiers_owner",
+        "update internal.classifiers set owner = null where classifier_id = 'review_tone_mlp'",
     ),
     "registered": (
         "registered_classifiers_dataset_id__dataset_id__ref_datasets___classifier_id",
@@ -94,7 +94,8 @@ INVARIANTS = {
     "assert_doors_show_the_current_snapshot": f"delete from restricted.stg_embedding_events where {ONE_EVENT}",
     "assert_encoders_read_their_dataset": "update internal.encoders set modality = 'image'",
     "assert_erasure_requests_are_understood": "insert into internal.rejected_events by name "
-    "select 'erasure_requests' as landing_table, 'unknown_scope' as rejection_reason",
+    "select 'erasure_requests' as landing_table, '' as row_hash, 1 as row_count, "
+    "'unknown_scope' as rejection_reason",
     "assert_evaluation_scores_cover_the_splits": "delete from ledger.evaluation_scores where "
     + ONE_ROW.format("ledger.evaluation_scores"),
     "assert_every_candidate_is_accounted_for": "update ledger.dataset_candidates set split = null where exclusion_reason is null",
@@ -168,6 +169,13 @@ def damages() -> list[tuple[str, str]]:
         for name, found in INVARIANTS.items()
         for damage in ([found] if isinstance(found, str) else found)
     ]
+
+
+def test_a_null_does_not_get_into_a_table(store_to_spoil: duckdb.DuckDBPyConnection):
+    with pytest.raises(duckdb.ConstraintException, match='dataset_snapshots."label"'):
+        store_to_spoil.execute(
+            f"update ledger.dataset_snapshots set label = null where {TRAIN_ROW}"
+        )
 
 
 @pytest.mark.parametrize(("name", "damage"), damages())
