@@ -172,7 +172,7 @@ def damages() -> list[tuple[str, str]]:
 
 
 def test_a_null_does_not_get_into_a_table(store_to_spoil: duckdb.DuckDBPyConnection):
-    with pytest.raises(duckdb.ConstraintException, match='dataset_snapshots."label"'):
+    with pytest.raises(duckdb.ConstraintException, match=r'dataset_snapshots\."label"'):
         store_to_spoil.execute(
             f"update ledger.dataset_snapshots set label = null where {TRAIN_ROW}"
         )
