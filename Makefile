@@ -107,4 +107,4 @@ docs: setup  ## dbt's documentation as one HTML file, target/static_index.html
 	$(BIN)/dbt docs generate --static
 
 clean:  ## remove what the demo made, but not .venv
-	rm -rf landing sample target logs embedding_store.duckdb embedding_store.duckdb.wal
+	rm -rf landing sample state target logs embedding_store.duckdb embedding_store.duckdb.wal

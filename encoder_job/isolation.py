@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from encoder_job.encoders.base import Encoded, Encoder
-from encoder_job.probe import encode_probe, public_contents
+from encoder_job.errors import Refusal
+from encoder_job.probe import public_contents
 
 
 def encode_each(encoder: Encoder, contents: Sequence[str | bytes]) -> list[Encoded | str]:
@@ -19,8 +20,21 @@ def encode_each(encoder: Encoder, contents: Sequence[str | bytes]) -> list[Encod
     except BaseException:  # noqa: S110 - dropped whole: its message and frames can hold the content
         # a panic of a library in Rust is no Exception
         pass
-    if len(contents) == 1:
-        encode_probe(encoder, public_contents(encoder.modality)[:1])
-        return ["encoder_error"]
+    if len(contents) < 2:
+        _check(encoder)
+        return ["encoder_error"] * len(contents)
     half = len(contents) // 2
     return encode_each(encoder, contents[:half]) + encode_each(encoder, contents[half:])
+
+
+def _check(encoder: Encoder) -> None:
+    try:
+        encoder.encode(public_contents(encoder.modality)[:1])
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise Refusal(
+            f"the encoder works no longer, not even on a public content ({type(error).__name__}): "
+            "its device is lost, or its process is ending; what has landed is whole, and the same "
+            "command continues"
+        ) from None

@@ -8,6 +8,7 @@ import base64
 import io
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ TEXTS = (
 )
 
 
+@cache
 def _images() -> list[bytes]:
     """Draw one image for each oddity that real ones have: small, smooth, and the same every time.
 
@@ -73,7 +75,7 @@ class Probe:
 
 def public_contents(modality: str) -> list[str | bytes]:
     """Return what an encoder of a modality is probed with when it is registered."""
-    return list(TEXTS) if modality == "text" else _images()
+    return list(TEXTS if modality == "text" else _images())
 
 
 def encode_probe(encoder: Encoder, contents: list[str | bytes]) -> list[Encoded]:

@@ -116,7 +116,8 @@ class Runner:
             except _Stopped:
                 pass
             except Refusal as refusal:
-                # of a source that broke on the way: what had been taken lands
+                # of a source that broke on the way: what had been taken lands. That of an encoder
+                # is raised again by the batch that it failed on
                 broken = refusal
             self._finish(begun)
             self._finish(self._begin(batch, encoding))

@@ -154,7 +154,7 @@ class ScratchProject:
         parents.mkdir()
         for name in PARENTS:
             (parents / f"{name}.sql").write_text(
-                "{{ config(materialized = 'view', schema = 'internal') }}\n"
+                "{{ config(materialized='view', schema='internal', contract={'enforced': false}) }}\n"
                 f"select * from fixtures.{name}\n"
             )
         (folder / "profiles.yml").write_text(

@@ -82,32 +82,41 @@ def test_the_marker_is_found_nowhere_outside_the_source(
     assert MARKER in said(source)
 
 
+class _Panic(BaseException):
+    """What a library in Rust raises."""
+
+
 class _Lost:
     """An encoder that fails for good on its way, as on a device that is gone."""
 
-    def __init__(self, inner: encoders.Encoder, is_lost: list[bool]) -> None:
-        self._inner, self._is_lost = inner, is_lost
+    def __init__(
+        self, inner: encoders.Encoder, is_lost: list[bool], error: type[BaseException]
+    ) -> None:
+        self._inner, self._is_lost, self._error = inner, is_lost, error
         self.modality, self.fingerprint = inner.modality, inner.fingerprint
         self.runtime = inner.runtime
 
     def encode(self, texts):
         self._is_lost[0] |= any(MARKER in text for text in texts)
         if self._is_lost[0]:
-            raise RuntimeError(f"the device is gone at {texts}")
+            raise self._error(f"the device is gone at {texts}")
         return self._inner.encode(texts)
 
 
-def test_no_content_is_blamed_for_an_encoder_that_fails_on_all(job, tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [RuntimeError, _Panic])
+def test_no_content_is_blamed_for_an_encoder_that_fails_on_all(job, tmp_path, monkeypatch, error):
     real, is_lost = encoders.LOADERS["sentence-transformers"], [False]
     monkeypatch.setitem(
-        encoders.LOADERS, "sentence-transformers", lambda *place: _Lost(real(*place), is_lost)
+        encoders.LOADERS,
+        "sentence-transformers",
+        lambda *place: _Lost(real(*place), is_lost, error),
     )
     records = [record(n, f"text {n}") for n in range(300)]
     records[270]["content"] += MARKER
     source = manifest(tmp_path / "objects.jsonl", records)
     done = job.run(source)
     assert done.exit_code == 2
-    assert "the encoder fails on public contents (RuntimeError)" in done.stderr
+    assert f"not even on a public content ({error.__name__})" in done.stderr
     assert MARKER not in done.output
     assert not job.rows("encoding_failures")
     assert 0 < len(job.rows("embedding_events")) < 300

@@ -140,11 +140,12 @@ class Store:
         for name in ("manifest.json", "sources.json"):
             shutil.copy(self.target / name, self.root / "state")
 
-    def build_news(self, **variables: str) -> Build:
-        """Build the models that have something new to read since a state was kept."""
+    def build_news(self, *arguments: str, **variables: str) -> Build:
+        """Build what has something new to read since a state was kept."""
         assert self.dbt("source", "freshness").exit_code == 0
-        news = ("--selector", "news", "--state", "../state", "--exclude-resource-type", "test")
-        return self.dbt("build", *news, **variables)
+        return self.dbt(
+            "build", "--selector", "news", "--state", "../state", *arguments, **variables
+        )
 
     def build_datasets(self, *arguments: str) -> Build:
         """Build from landing to snapshots, without tests and without training."""

@@ -79,7 +79,9 @@ GENERIC = {
 INVARIANTS = {
     "assert_absence_labels_exist": "update internal.datasets set absence_label = 'unheard of'",
     "assert_affected_models_are_replaced_in_time": "insert into published.affected_models by name "
-    "select 'old' as model_id, true as is_answering, timestamp '2026-01-01' as due_at",
+    "select 'old' as model_id, 'c' as classifier_id, 's' as snapshot_id, true as is_answering, "
+    "1 as erased_train_count, 0 as erased_validation_count, "
+    "timestamp '2025-12-01' as requested_at, timestamp '2026-01-01' as due_at",
     "assert_classifiers_are_configured": [
         f"update internal.classifiers set {change}"
         for change in (

@@ -46,32 +46,37 @@ def test_what_is_published_shows_no_vector_mac_customer_or_source(manifest: dict
         assert node["config"]["access"] == "public", node["name"]
 
 
-def test_the_engine_keeps_out_nulls_where_it_can(manifest: dict):
-    """A table of SQL has a constraint and no test; views, arrays, Python models and seeds have a test."""
-    of_sql = {
-        node["unique_id"]: node for node in manifest["nodes"].values()
-        if node["resource_type"] == "model" and node["language"] == "sql"
-        and node["config"]["materialized"] in ("table", "incremental")
-    }  # fmt: skip
-    constrained = [
-        (node["name"], column["name"])
-        for node in of_sql.values()
-        for column in node["columns"].values()
-        if column["constraints"]
-    ]
-    assert len(constrained) > 250
-    # BigQuery has none for arrays: a null is an empty one there
-    assert not [
-        (node["name"], column["name"])
-        for node in of_sql.values()
-        for column in node["columns"].values()
-        if column["constraints"] and column["data_type"].endswith("[]")
-    ]
-    for test in manifest["nodes"].values():
-        table = of_sql.get(test.get("attached_node"))
-        if table and test["test_metadata"]["name"] == "not_null":
-            column = table["columns"][test["column_name"]]
-            assert column["data_type"].endswith("[]") or test["config"]["where"], test["name"]
+def test_what_is_never_null_is_kept_so_by_the_engine_or_else_tested(manifest: dict):
+    """dbt has constraints for tables of SQL, and BigQuery has none for arrays: a null is empty there."""
+    tests = {
+        (node["attached_node"], node["column_name"]): node
+        for node in manifest["nodes"].values()
+        if node.get("test_metadata", {}).get("name") == "not_null"
+    }
+    keys = {
+        (node["attached_node"], column)
+        for node in manifest["nodes"].values()
+        if node.get("test_metadata", {}).get("name") in ("unique", "unique_combination")
+        for column in node["test_metadata"]["kwargs"].get("columns", [node["column_name"]])
+    }
+    constrained = 0
+    for model in manifest["nodes"].values():
+        for column in model["columns"].values() if model["resource_type"] == "model" else ():
+            place = model["unique_id"], column["name"]
+            test, has_constraint = tests.get(place), bool(column["constraints"])
+            can_have_one = (
+                model["language"] == "sql"
+                and model["config"]["materialized"] != "view"
+                and not column["data_type"].endswith("[]")
+            )
+            told = column["description"].lower()
+            constrained += has_constraint
+            assert can_have_one or not has_constraint, place
+            if can_have_one:
+                assert not test or test["config"]["where"], place
+            if "never null" in told or (can_have_one and place in keys and "null" not in told):
+                assert has_constraint or test, place
+    assert constrained > 350
 
 
 def test_the_ledger_is_never_refreshed(manifest: dict):
