@@ -217,11 +217,12 @@ def test_a_changed_rule_makes_a_new_snapshot_and_keeps_the_old(spoilt: Store):
 
 def test_a_task_is_added_by_a_file_a_line_and_rows(spoilt: Store):
     datasets = spoilt.project / "models" / "datasets"
-    rule = (datasets / "labels_negative_review.sql").read_text()
+    rules = datasets / "label_rules"
+    rule = (rules / "labels_negative_review.sql").read_text()
     for old, new in (("negative_review", "loved_review"), ("'negative'", "'loved'")):
         rule = rule.replace(old, new)
     rule = rule.replace("negative_count", "positive_count")
-    (datasets / "labels_loved_review.sql").write_text(rule)
+    (rules / "labels_loved_review.sql").write_text(rule)
     union = (datasets / "labels.sql").read_text()
     line = "    'labels_review_tone',\n"
     (datasets / "labels.sql").write_text(union.replace(line, line + "    'labels_loved_review',\n"))

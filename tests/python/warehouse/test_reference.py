@@ -74,7 +74,7 @@ def test_snapshots_are_what_could_have_been_known(
     build_snapshots(store, sorted(moments))
     tested = store.dbt("test", "--select", "dataset_candidates,test_type:generic")
     assert not tested.failed, tested.output[-4000:]
-    assert tested.counts()["pass"] > 5
+    assert tested.counts()["pass"] > 2
 
     labels: dict[str, set[str]] = {}
     for row in seed(store.project, "task_labels"):
