@@ -159,13 +159,16 @@ judged as (
 compared as (
     select
         *,
-        case
-            when content_mac is null then 1
-            else row_number() over (
-                partition by snapshot_id, content_mac_key_id, content_mac, broken_rule is null
-                order by object_created_at, object_id
-            )
-        end as copy_number
+        row_number() over (
+            partition by
+                snapshot_id,
+                content_mac_key_id,
+                content_mac,
+                -- without a MAC nothing is a copy, and a single partition of all such objects would not fit in memory
+                case when content_mac is null then object_id end,
+                broken_rule is null
+            order by object_created_at, object_id
+        ) as copy_number
     from judged
 ),
 
