@@ -80,19 +80,22 @@ def measured(command: list, **variables: str) -> tuple[Run, list[tuple[float, fl
     return Run(time.monotonic() - started, max(peak for _, peak in samples)), samples
 
 
-def dbt(root: Path, *arguments: str) -> Run:
-    """Run dbt for the store below a folder, and read what each step took."""
-    target = root / "target"
-    run, samples = measured(
+def dbt(root: Path, *arguments: str) -> tuple[Run, list[tuple[float, float]]]:
+    """Run dbt for the store below a folder. Returns what it took, and its memory over time."""
+    return measured(
         [Path(sys.executable).with_name("dbt"), "--quiet", *arguments],
         EMBEDDING_STORE_DUCKDB=str(root / "store.duckdb"),
         EMBEDDING_STORE_DUCKDB_MEMORY=MEMORY,
         EMBEDDING_STORE_LANDING=str(root / "landing"),
-        DBT_TARGET_PATH=str(target),
+        DBT_TARGET_PATH=str(root / "target"),
         DBT_LOG_PATH=str(root / "logs"),
     )
-    told = target / ("sources.json" if arguments[0] == "source" else "run_results.json")
-    for result in json.loads(told.read_text())["results"]:
+
+
+def build(root: Path, *arguments: str) -> Run:
+    """Build the store below a folder, and read what each step took."""
+    run, samples = dbt(root, "build", *arguments)
+    for result in json.loads((root / "target" / "run_results.json").read_text())["results"]:
         timing = next((t for t in result["timing"] if t["name"] == "execute"), None)
         if timing:
             begin, end = (
@@ -107,7 +110,7 @@ def dbt(root: Path, *arguments: str) -> Run:
 def build_first(root: Path, *arguments: str) -> Run:
     """Build what is asked for, and keep what the next build by the schedule compares with."""
     dbt(root, "source", "freshness")
-    run = dbt(root, "build", *arguments)
+    run = build(root, *arguments)
     for name in ("manifest.json", "sources.json"):
         shutil.copy(root / "target" / name, root)
     return run
@@ -115,8 +118,8 @@ def build_first(root: Path, *arguments: str) -> Run:
 
 def build_news(root: Path) -> Run:
     """Do what a schedule does after that: ask what is new, and build it."""
-    asked = dbt(root, "source", "freshness")
-    built = dbt(root, "build", "--selector", "news", "--state", str(root.resolve()))
+    asked, _ = dbt(root, "source", "freshness")
+    built = build(root, "--selector", "news", "--state", str(root.resolve()))
     return Run(asked.seconds + built.seconds, max(asked.peak, built.peak), built.steps)
 
 
@@ -224,10 +227,10 @@ def measure(count: int) -> dict[str, float]:
     snapshot, snapshot_peak = told("a snapshot of each dataset", first, SNAPSHOT)
     whole, _ = told("first build as a whole, dbt's start included", first)
     news, _ = told("nothing new: asked, and nothing built", build_news(root))
-    second = dbt(root, "build", *datasets)
+    second = build(root, *datasets)
     told("nothing new, and all of it built again", second)
     land(root, count, int(count * NEW_SHARE))
-    more = dbt(root, "build", *datasets)
+    more = build(root, *datasets)
     told(f"third build, {NEW_SHARE:.0%} new", more)
     told("  of it vectors staged", more, STAGED)
     for name, run in (("first", first), ("second", second)):
@@ -254,7 +257,7 @@ def measure_nightly(count: int) -> None:
     tell_longest(first)
     news = build_news(root)
     told("nothing new: asked, and nothing built", news)
-    second = dbt(root, "build", "--selector", "nightly")
+    second = build(root, "--selector", "nightly")
     told("nothing new, and all of it built again", second)
     tell_longest(second)
     print(f"  nothing new / first build: {news.seconds / first.seconds:.2f} (goal: .10)")
