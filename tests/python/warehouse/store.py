@@ -80,13 +80,16 @@ class Store:
             )
 
     def study_less(self) -> None:
-        """Have each model fitted three times rather than eight: its trials are tested elsewhere."""
+        """Have small nets fitted three times rather than large ones eight: sizes and trials are tested elsewhere."""
         path = self.project / "dbt_project.yml"
         text = path.read_text()
         for name, value in (("training_seeds", "2"), ("learning_curve_shares", "[0.5]")):
             text, count = re.subn(rf"(?m)^(  {name}:).*", rf"\1 {value}", text)
             assert count == 1, name
         path.write_text(text)
+        for row in seed(self.project, "classifiers"):
+            if row["architecture"] == "mlp":
+                edit_seed(self.project, "classifiers", row["classifier_id"], hidden_units="12")
 
     @property
     def environment(self) -> dict[str, str]:
