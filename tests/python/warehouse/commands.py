@@ -11,7 +11,9 @@ import sys
 import tempfile
 import time
 from importlib import import_module
+from multiprocessing import forkserver
 from pathlib import Path
+from unittest.mock import patch
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.parser import manifest
@@ -22,7 +24,7 @@ FORKED.set_forkserver_preload(
     [
         *(module for module, _ in MAINS.values()),
         *("dbt.task.build", "dbt.adapters.duckdb", "dbt.adapters.bigquery"),
-        *("sentence_transformers", "sklearn.linear_model"),
+        *("sentence_transformers", "sklearn.linear_model", "parsed_once"),
     ]
 )
 
@@ -34,6 +36,9 @@ def run(
 
     What a library reads from the environment when it is imported it has read before.
     """
+    # it finds modules by this variable alone
+    with patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parent)):
+        forkserver.ensure_running()
     with tempfile.TemporaryDirectory() as told:
         paths = [Path(told, name) for name in ("stdout", "stderr")]
         process = FORKED.Process(
@@ -63,6 +68,8 @@ def _run(
     os.chdir(folder)
     # these processes end before garbage would matter
     gc.disable()
+    # nor need what was imported be looked through at the end
+    gc.freeze()
     # dbt writes its manifest before a command and after it, a fifth of the time of most: once will do
     manifest.write_manifest = lambda *_: None
     sys.argv = [command, *arguments]

@@ -101,7 +101,7 @@ def _rows(table: pa.Table, exact: list[str], floating: list[str]) -> list[tuple[
         zip(*numbers.values(), strict=True) if numbers else [()] * table.num_rows,
         strict=True,
     )
-    return sorted(rows, key=repr)
+    return sorted(rows, key=lambda row: repr(row[0]))
 
 
 def _values(column: pa.ChunkedArray) -> list:
