@@ -1,6 +1,7 @@
 """Two stores of one history on two engines: what differs, row by row."""
 
 import math
+from collections import Counter
 from collections.abc import Collection
 
 import pyarrow as pa
@@ -61,7 +62,7 @@ def differences(
 ) -> list[str]:
     """Say where two tables differ: in their columns, their rows, or a number by more than TOLERANCE.
 
-    Rows are paired in the order of all columns that hold no floating point numbers.
+    Rows are paired in the order of all columns that hold no floating point numbers, then of these.
     """
     kinds, other_kinds = ({f.name: _kind(f.type) for f in table.schema} for table in (one, other))
     if kinds != other_kinds:
@@ -101,7 +102,11 @@ def _rows(table: pa.Table, exact: list[str], floating: list[str]) -> list[tuple[
         zip(*numbers.values(), strict=True) if numbers else [()] * table.num_rows,
         strict=True,
     )
-    return sorted(rows, key=lambda row: repr(row[0]))
+    keyed = [(repr(keys), keys, numbers) for keys, numbers in rows]
+    counts = Counter(key for key, *_ in keyed)
+    # to write out vectors takes longer than all else, and few rows differ in nothing but a vector
+    keyed.sort(key=lambda row: (row[0], repr(row[2]) if counts[row[0]] > 1 else ""))
+    return [(keys, numbers) for _, keys, numbers in keyed]
 
 
 def _values(column: pa.ChunkedArray) -> list:
