@@ -42,6 +42,14 @@ QUALITY = """
     group by classifier_id, majority_rule, roc_auc_95, roc_auc_beside_linear_95
     order by classifier_id
 """
+INFLATION = """
+    select dataset_id, group_count as customers, round(roc_auc_by_group, 3) as roc_auc_by_customer,
+           round(roc_auc_by_row, 3) as roc_auc_by_row, round(inflation, 4) as inflation,
+           printf('%+.4f to %+.4f', inflation_lower, inflation_upper) as inflation_95
+    from published.split_inflation
+    inner join published.dataset_summaries using (snapshot_id, dataset_id)
+    where is_current order by dataset_id
+"""
 SLICES = """
     pivot (
         select metrics.classifier_id, metrics.slice_value as customer_tenure_days,
@@ -67,6 +75,7 @@ PREDICTIONS = """
 SECTIONS = {
     "Datasets (published.dataset_summaries)": DATASETS,
     "How good the models are on new customers (published.classifier_metrics)": QUALITY,
+    "What a split by row would have promised (published.split_inflation)": INFLATION,
     "On customers of how many days (published.slice_metrics)": SLICES,
     "Who answers, and why (ledger.promotion_decisions)": ANSWERS,
     "Where the predictions are (published.latest_predictions)": PREDICTIONS,

@@ -114,7 +114,13 @@ def test_the_demos_report_reads_what_a_build_left(built: Store):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    for told in ("review_tone_linear", "majority_rule", "not_in_training_snapshot", "rows  "):
+    for told in (
+        "review_tone_linear",
+        "majority_rule",
+        "inflation_95",
+        "not_in_training_snapshot",
+        "rows  ",
+    ):
         assert told in done.stdout
 
 
