@@ -16,7 +16,7 @@ from encoder_job.registry import Registry
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Emulator]:
-    """An emulator of its own: it is the slower the more tables it holds."""
+    """An emulator of its own: pytest runs this file beside the other one, in another process."""
     with emulator(tmp_path / "emulator") as found:
         yield found
 

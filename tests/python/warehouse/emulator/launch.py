@@ -1,9 +1,9 @@
-"""Serve BigQuery's API from a folder, on free ports of the loopback address; for tests only.
+"""Serve BigQuery's API on free ports of the loopback address; for tests only.
 
 Runs in an environment of its own (`requirements.lock` beside this file, Python 3.13). Says where it
 serves in one line of JSON, and ends with the process that started it, however that one ends.
-Gaps of local-bigquery 0.3.2 are mended here, and its slowness: it looks a table up in lists of all that the
-catalogue holds. Each mended function says what it is for.
+Gaps of local-bigquery 0.3.2 are mended here, and its slowness: it keeps tables in a lake of files, and looks one up
+in lists of all that the catalogue holds. Each mended function says what it is for.
 """
 
 import json
@@ -126,7 +126,7 @@ def end_with_parent() -> None:
 
 
 def main() -> None:
-    """Serve the folder of the first argument until the parent ends."""
+    """Serve until the parent ends; jobs and their results lie in the folder of the first argument."""
     end_with_parent()
     for extension in ("icu", "ducklake", "spatial", "json"):
         import_extension(extension)
