@@ -1,5 +1,5 @@
--- A row of an erased object in a table that keeps its rows from build to build, or a score whose vector is gone. A vector that
--- was staged before its object was known is removed by the build after.
+-- A row of an erased object or customer in a table that keeps its rows from build to build, or a score whose vector is gone. A
+-- vector that was staged before its object was known is removed by the build after.
 with erased_subjects as (
     select * from {{ ref('erased_subjects') }}
 ),
@@ -11,6 +11,13 @@ kept_rows as (
     select
         '{{ model }}' as table_name,
         {{ subject_hash('object', 'object_id') }} as subject_hash
+    from {{ ref(model) }}
+    union all
+    {%- endfor %}
+    {%- for model in ['dataset_candidates', 'dataset_snapshots'] %}
+    select
+        '{{ model }}' as table_name,
+        {{ subject_hash('customer', 'split_group_id') }} as subject_hash
     from {{ ref(model) }}
     union all
     {%- endfor %}

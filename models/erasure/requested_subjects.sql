@@ -2,8 +2,9 @@
 
 {#- Whose rows are to go, recorded before the first one goes: whose an object is can be told only while its rows are there, here
     or in landing. What landed later of an erased customer is added by later builds. -#}
-{%- set held_objects = held_relation('stg_objects') -%}
-{%- set held_snapshots = held_relation('dataset_snapshots') -%}
+{%- set customer_columns = {
+    'stg_objects': 'customer_id', 'dataset_candidates': 'split_group_id', 'dataset_snapshots': 'split_group_id',
+} -%}
 {%- set held_events = held_relation('stg_embedding_events') %}
 
 with requests as (
@@ -16,20 +17,13 @@ owners as (
         cast(customer_id as string) as customer_id
     from {{ source('landing', 'object_events') }}
     where object_id is not null
-    {%- if held_objects %}
+    {%- for model, customer_column in customer_columns.items() if held_relation(model) %}
     union distinct
     select
         object_id,
-        customer_id
-    from {{ held_objects }}
-    {%- endif %}
-    {%- if held_snapshots %}
-    union distinct
-    select
-        object_id,
-        split_group_id
-    from {{ held_snapshots }}
-    {%- endif %}
+        {{ customer_column }}
+    from {{ held_relation(model) }}
+    {%- endfor %}
 ),
 
 asked_for as (

@@ -130,7 +130,9 @@ def test_scores_equal_duckdbs(
 def test_a_second_build_trains_scores_and_changes_nothing(
     bigquery_built: BigQueryStore, record_property: Callable
 ):
-    assert bigquery_built.build_news().nodes == {ALARM}
+    build = bigquery_built.build_news()
+    assert build.exit_code == 0, build.output[-4000:]
+    assert build.nodes == {ALARM}
     before = tables_of(bigquery_built, LEDGER)
     build = bigquery_built.build_models()
     assert build.exit_code == 0, build.output[-4000:]

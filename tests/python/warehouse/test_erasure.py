@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from store import Store
@@ -183,7 +184,10 @@ def test_a_snapshot_that_a_killed_build_began_is_taken_anew_without_the_erased(
 ):
     customers, objects, _ = subjects
     store = built.copy(tmp_path / "store")
-    store.execute("delete from ledger.dataset_snapshots where dataset_id = 'review_tone'")
+    store.execute("""
+        delete from ledger.training_records where snapshot_id like 'review_tone@%';
+        delete from ledger.dataset_snapshots where dataset_id = 'review_tone';
+    """)
     ask(store, customers, objects)
     build = store.build_datasets()
     assert build.exit_code == 0, build.output[-4000:]
@@ -194,3 +198,40 @@ def test_a_snapshot_that_a_killed_build_began_is_taken_anew_without_the_erased(
         )
     """) == [("review_tone",)]
     assert store.dbt("test", "--select", "assert_snapshots_are_unchanged").exit_code == 0
+
+
+def test_an_erasure_does_not_hide_that_a_snapshot_was_emptied(
+    built: Store, subjects: tuple[list[str], list[str], set[str]], tmp_path: Path
+):
+    customers, objects, _ = subjects
+    store = built.copy(tmp_path / "store")
+    before = set(store.contents("ledger.dataset_headers"))
+    store.execute("delete from ledger.dataset_snapshots where dataset_id = 'review_tone'")
+    ask(store, customers, objects)
+    build = store.build_datasets()
+    assert build.exit_code == 0, build.output[-4000:]
+    assert before <= set(store.contents("ledger.dataset_headers"))
+    assert store.dbt("test", "--select", "assert_snapshots_are_unchanged").exit_code == 1
+
+
+def test_whose_an_excluded_object_was_is_known_without_its_landed_row(built: Store, tmp_path: Path):
+    store = built.copy(tmp_path / "store")
+    ((object_id, customer),) = store.query("""
+        select object_id, min(split_group_id) from ledger.dataset_candidates
+        group by object_id having bool_and(exclusion_reason is not null) order by 1 limit 1
+    """)
+    for part in store.landing.glob("object_events/**/*.parquet"):
+        rows = pq.read_table(part)
+        pq.write_table(rows.filter(pc.not_equal(rows["object_id"], object_id)), part)
+    store.execute(f"delete from restricted.stg_objects where object_id = '{object_id}'")
+    ask(store, [customer], [])
+    build = store.build_datasets()
+    assert build.exit_code == 0, build.output[-4000:]
+    for table in (
+        "ledger.dataset_candidates",
+        "restricted.stg_embedding_events",
+        "published.predictions",
+    ):
+        assert not rows_by_subject(store, table, {object_id, customer})[0], table
+    tested = store.dbt("test", "--select", "assert_nothing_erased_is_left")
+    assert tested.exit_code == 0, tested.output[-4000:]
