@@ -103,8 +103,10 @@ INVARIANTS = {
     "assert_every_candidate_is_accounted_for": "update ledger.dataset_candidates set split = null where exclusion_reason is null",
     "assert_every_dataset_has_a_linear_baseline": "update internal.classifiers set architecture = 'mlp'",
     "assert_headers_match_their_specification": "update ledger.dataset_headers set specification_text = 'we took what we liked'",
-    "assert_labels_are_known_before_as_of": "update ledger.dataset_snapshots set label_known_at = (select max(as_of) from "
-    f"ledger.dataset_headers) where {TRAIN_ROW}",
+    "assert_labels_are_known_before_as_of": [
+        f"update ledger.dataset_snapshots set label_known_at = {moment} where {TRAIN_ROW}"
+        for moment in ("(select max(as_of) from ledger.dataset_headers)", "'2100-01-01'")
+    ],
     "assert_labels_are_of_their_task": "update ledger.dataset_candidates set label = 'unheard of' where exclusion_reason is null",
     "assert_models_keep_one_trial": [
         f"update ledger.training_records set is_kept = {value} where record_type = 'trial'"
@@ -113,9 +115,19 @@ INVARIANTS = {
     "assert_models_have_all_their_units": "delete from ledger.training_records where rowid = (select min(rowid) from "
     "ledger.training_records where record_type = 'unit')",
     "assert_no_content_in_two_splits": "update restricted.stg_objects set content_mac = 'the same', content_mac_key_id = 'k'",
-    "assert_nothing_erased_is_left": "create or replace view internal.erased_subjects as "
-    "select md5('event/' || min(event_id)) as subject_hash from ledger.prediction_scores",
-    "assert_no_model_is_judged_on_what_it_learned": "update ledger.dataset_snapshots set split_group_id = 'the same'",
+    "assert_nothing_erased_is_left": [
+        "create or replace view internal.erased_subjects as "
+        f"select md5('{scope}/' || min({column})) as subject_hash from ledger.{table}"
+        for scope, column, table in (
+            ("event", "event_id", "prediction_scores"),
+            ("object", "object_id", "dataset_snapshots"),
+            ("customer", "split_group_id", "dataset_snapshots"),
+        )
+    ],
+    "assert_no_model_is_judged_on_what_it_learned": [
+        "update ledger.dataset_snapshots set split_group_id = 'the same'",
+        "update restricted.stg_objects set content_mac = 'the same', content_mac_key_id = 'k'",
+    ],
     "assert_positive_labels_exist": "update internal.classifiers set positive_label = 'positive' where positive_label is not null",
     "assert_predictions_cover_every_event": "delete from published.predictions where "
     + ONE_ROW.format("published.predictions"),
@@ -124,8 +136,19 @@ INVARIANTS = {
     "assert_probabilities_sum_to_one": "update ledger.prediction_scores set probabilities = [0.5, 0.4] where "
     + ONE_ROW.format("ledger.prediction_scores"),
     "assert_scorers_agree": "update ledger.prediction_scores set probabilities = list_reverse(probabilities)",
-    "assert_snapshots_are_unchanged": f"delete from ledger.dataset_snapshots where {TRAIN_ROW}",
-    "assert_split_policies_cover_every_bucket": "update internal.split_policies set bucket_to = 840 where split = 'validation'",
+    "assert_snapshots_are_unchanged": [
+        f"delete from ledger.dataset_snapshots where {TRAIN_ROW}",
+        f"update ledger.dataset_snapshots set label = label || '?' where {TRAIN_ROW}",
+        f"insert into ledger.dataset_snapshots select * from ledger.dataset_snapshots where {TRAIN_ROW}",
+    ],
+    "assert_split_policies_cover_every_bucket": [
+        f"update internal.split_policies set {change}"
+        for change in (
+            "bucket_to = 840 where split = 'validation'",
+            "newest_days = 28 where split <> 'train'",
+            "newest_days = 0 where newest_days is not null",
+        )
+    ],
     "assert_wanted_models_are_trained": "delete from ledger.training_records where classifier_id = 'review_tone_mlp'",
 }
 
