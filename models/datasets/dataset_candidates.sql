@@ -89,6 +89,7 @@ known_then as (
             when objects_then.absence_label is not null then 'absence'
         end as label_rule,
         case when decided_labels.label is not null then decided_labels.selected_by else 'organic' end as selected_by,
+        case when decided_labels.label is null then labels.raw_event_count end as raw_event_count,
         case
             when decided_labels.label is not null then decided_labels.valid_from
             when labels.label is not null then labels.valid_from
@@ -185,6 +186,7 @@ filtered as (
         label_rule,
         selected_by,
         coalesce(broken_rule, case when copy_number > 1 then 'duplicate_content' end) as exclusion_reason,
+        raw_event_count,
         object_created_at,
         label_due_at,
         label_known_at,

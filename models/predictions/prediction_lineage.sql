@@ -16,8 +16,8 @@ snapshots as (
     select * from {{ ref('dataset_snapshots') }}
 ),
 
-labels as (
-    select * from {{ ref('labels') }}
+candidates as (
+    select * from {{ ref('dataset_candidates') }}
 ),
 
 -- of two decisions known at one moment only the last was ever in force
@@ -61,7 +61,7 @@ lineage as (
         events.job_run_id,
         objects.source_reference,
         predictions.probability,
-        labels.raw_event_count as training_raw_event_count,
+        candidates.raw_event_count as training_raw_event_count,
         objects.object_created_at,
         events.encoded_at,
         snapshots.label_known_at as training_label_known_at,
@@ -77,14 +77,10 @@ lineage as (
         on
             headers.snapshot_id = snapshots.snapshot_id
             and predictions.object_id = snapshots.object_id
-    left join labels
+    left join candidates
         on
-            snapshots.dataset_id = labels.dataset_id
-            and snapshots.object_id = labels.object_id
-            and snapshots.object_version = labels.object_version
-            and snapshots.label_rule = labels.label_rule
-            and snapshots.label = labels.label
-            and snapshots.label_known_at = labels.valid_from
+            snapshots.snapshot_id = candidates.snapshot_id
+            and snapshots.object_id = candidates.object_id
     left join decided_labels
         on
             headers.task = decided_labels.task

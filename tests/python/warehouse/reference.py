@@ -57,7 +57,7 @@ def candidates(
     found = []
     for row in newest.values():
         due_at = row["object_created_at"] + timedelta(hours=dataset.label_horizon_hours)
-        label, rule, selected_by, label_known_at = _label(
+        label, rule, selected_by, raw_event_count, label_known_at = _label(
             dataset,
             row["object_created_at"],
             due_at,
@@ -88,6 +88,7 @@ def candidates(
                 "label": label,
                 "label_rule": rule,
                 "selected_by": selected_by,
+                "raw_event_count": raw_event_count,
                 "label_known_at": label_known_at,
                 "exclusion_reason": next((name for name, broken in rules.items() if broken), None),
                 "content": row["content_mac"] and (row["content_mac_key_id"], row["content_mac"]),
@@ -204,24 +205,24 @@ def _label(
     due_at: datetime,
     ratings: list[Row],
     decisions: list[Row],
-) -> tuple[str | None, str | None, str, datetime | None]:
-    """The label, where it comes from, who selected the object, and since when it was known."""
+) -> tuple[str | None, str | None, str, int | None, datetime | None]:
+    """The label, where it comes from, who selected the object, of how many ratings, and since when it was known."""
     decision = _last_word(decisions, "decided_at")
     if decision and decision["label"] is not None and decision["decided_at"] >= created_at:
-        return decision["label"], "decision", decision["selected_by"], decision["known_at"]
+        return decision["label"], "decision", decision["selected_by"], None, decision["known_at"]
     is_rated = dataset.task in RATED_TASKS
     counted = [r for r in ratings if is_rated and created_at <= r["rated_at"] < due_at]
-    label = since = None
+    label = count = since = None
     for moment in sorted({rating["known_at"] for rating in counted}):
         so_far = [rating["rating"] for rating in counted if rating["known_at"] <= moment]
         implied = _verdict(dataset.task, so_far) if len(so_far) >= 10 else None
         if implied != label:
-            label, since = implied, moment
+            label, count, since = implied, len(so_far), moment
     if label is not None:
-        return label, f"{dataset.task}/1", "organic", since
+        return label, f"{dataset.task}/1", "organic", count, since
     if dataset.absence_label is not None:
-        return dataset.absence_label, "absence", "organic", due_at
-    return None, None, "organic", None
+        return dataset.absence_label, "absence", "organic", None, due_at
+    return None, None, "organic", None, None
 
 
 def _verdict(task: str, ratings: list[float]) -> str:

@@ -263,6 +263,8 @@ def test_a_task_is_added_by_a_file_a_line_and_rows(spoilt: Store):
 
 def test_what_leaves_the_registries_is_remembered_and_breaks_nothing(spoilt: Store):
     before = ledger_of(spoilt)
+    counted = "select prediction_id, training_raw_event_count from restricted.prediction_lineage"
+    counts = set(spoilt.query(counted))
     for seed, leaving in (
         *(("datasets", "negative_review"), ("slices", "negative_review")),
         *(("classifiers", ""), ("encoders", "")),
@@ -284,6 +286,7 @@ def test_what_leaves_the_registries_is_remembered_and_breaks_nothing(spoilt: Sto
     assert spoilt.query(
         "select count(*), count(encoder_location) from restricted.prediction_lineage"
     ) == [(793 * 4 + 150 * 2,) * 2]
+    assert set(spoilt.query(counted)) == counts
 
 
 def test_another_moment_is_another_snapshot_and_the_newest_stays_current(spoilt: Store):

@@ -88,7 +88,7 @@ def test_snapshots_are_what_could_have_been_known(
             found = store.arrow(f"""
                 select
                     candidates.object_id, candidates.object_version, candidates.split_group_id,
-                    candidates.label, candidates.label_rule, candidates.selected_by,
+                    candidates.label, candidates.label_rule, candidates.selected_by, candidates.raw_event_count,
                     candidates.label_known_at, candidates.exclusion_reason, snapshots.split
                 from ledger.dataset_candidates as candidates
                 left join ledger.dataset_snapshots as snapshots using (snapshot_id, object_id)
