@@ -5,26 +5,23 @@ with erased_subjects as (
 ),
 
 kept_rows as (
-    {%- for model in [
-        'measured_embedding_events', 'stg_embedding_events', 'dataset_candidates', 'dataset_snapshots', 'evaluation_scores', 'predictions',
+    {%- for model, scope, column in [
+        ('measured_embedding_events', 'object', 'object_id'),
+        ('stg_embedding_events', 'object', 'object_id'),
+        ('dataset_candidates', 'object', 'object_id'),
+        ('dataset_candidates', 'customer', 'split_group_id'),
+        ('dataset_snapshots', 'object', 'object_id'),
+        ('dataset_snapshots', 'customer', 'split_group_id'),
+        ('evaluation_scores', 'object', 'object_id'),
+        ('prediction_scores', 'event', 'event_id'),
+        ('predictions', 'object', 'object_id'),
     ] %}
     select
         '{{ model }}' as table_name,
-        {{ subject_hash('object', 'object_id') }} as subject_hash
+        {{ subject_hash(scope, column) }} as subject_hash
     from {{ ref(model) }}
-    union all
+    {{- "\n    union all" if not loop.last }}
     {%- endfor %}
-    {%- for model in ['dataset_candidates', 'dataset_snapshots'] %}
-    select
-        '{{ model }}' as table_name,
-        {{ subject_hash('customer', 'split_group_id') }} as subject_hash
-    from {{ ref(model) }}
-    union all
-    {%- endfor %}
-    select
-        'prediction_scores' as table_name,
-        {{ subject_hash('event', 'event_id') }} as subject_hash
-    from {{ ref('prediction_scores') }}
 )
 
 select distinct kept_rows.table_name
