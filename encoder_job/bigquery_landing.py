@@ -22,7 +22,7 @@ from google.cloud import bigquery, bigquery_storage
 
 from encoder_job.errors import Refusal
 from encoder_job.identity import canonical_hash
-from encoder_job.schemas import SCHEMAS, tables_with_subjects
+from encoder_job.schemas import SCHEMAS, SUBJECTS, tables_with_subjects
 
 LOCATION_VARIABLE = "EMBEDDING_STORE_BIGQUERY_LOCATION"
 DEFAULT_LOCATION = "EU"
@@ -39,6 +39,8 @@ _TYPES = (
 # a day of these makes a partition; the others land so little that one will do
 _PARTITIONED_BY = "landed_at"
 _CLUSTERED_BY = "encoder_fingerprint"
+# as the function of this name in `erasure.py`
+_OBJECT_HASH = "to_hex(md5(concat('object/', object_id)))"
 
 
 class BigQueryLanding:
@@ -109,32 +111,42 @@ class BigQueryLanding:
 
     def erase(self) -> Counter[str]:
         """Delete the rows of erased customers and objects, a statement a table; rows by table."""
-        requests, objects = (
-            f"`{self._reference(table)}`" for table in ("erasure_requests", "object_events")
+        requests, objects, erased = (
+            f"`{self._reference(table)}`"
+            for table in ("erasure_requests", "object_events", "erased_objects")
         )
-        asked = (
-            f"select trim(subject_id) from {requests} where subject_id is not null and "  # noqa: S608
-            "event_id is not null and requested_at is not null and scope"
-        )
-        subjects = {
-            "object_id": f"{asked} = 'object' union all select object_id from {objects} "  # noqa: S608
-            f"where object_id is not null and customer_id in ({asked} = 'customer')",
-            "customer_id": f"{asked} = 'customer'",
+        is_heard = "subject_id is not null and event_id is not null and requested_at is not null"
+        asked = f"select trim(subject_id) from {requests} where {is_heard} and scope"  # noqa: S608
+        recorded = f"select subject_hash from {erased}"  # noqa: S608
+        conditions = {
+            "object_id": f"object_id in ({asked} = 'object') or {_OBJECT_HASH} in ({recorded})",
+            "customer_id": f"customer_id in ({asked} = 'customer')",
         }
+        self._change(
+            "erased_objects",
+            f"insert into {erased} (subject_hash, request_id, landed_at) "  # noqa: S608
+            f"select {_OBJECT_HASH}, min(requests.event_id), current_timestamp() "
+            f"from {objects} as objects inner join {requests} as requests "
+            "on objects.customer_id = trim(requests.subject_id) "
+            f"where requests.scope = 'customer' and {is_heard} and object_id is not null "
+            f"and {_OBJECT_HASH} not in ({recorded}) group by 1",
+        )
         removed: Counter[str] = Counter()
         for table in tables_with_subjects():
-            conditions = (
-                f"{column} in ({query})"
-                for column, query in subjects.items()
-                if column in SCHEMAS[table].names
+            columns = [column for column in SUBJECTS if column in SCHEMAS[table].names]
+            of_subjects = " or ".join(conditions[column] for column in columns)
+            removed[table] += self._change(
+                table,
+                f"delete from `{self._reference(table)}` where {of_subjects}",  # noqa: S608
             )
-            with self._clear_errors(f"table {table}"):
-                job = self._client.query(
-                    f"delete from `{self._reference(table)}` where {' or '.join(conditions)}"  # noqa: S608
-                )
-                job.result()
-            removed[table] += job.num_dml_affected_rows or 0
         return removed
+
+    def _change(self, table: str, statement: str) -> int:
+        """Run a statement that changes a table. Returns how many rows it changed."""
+        with self._clear_errors(f"table {table}"):
+            job = self._client.query(statement)
+            job.result()
+        return job.num_dml_affected_rows or 0
 
     def _load(self, part: BytesIO, table: bigquery.Table, job_id: str) -> bool | None:
         """Load a part; False if a job of this id has loaded it, None if that job had failed."""

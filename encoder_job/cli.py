@@ -275,8 +275,8 @@ def register(
 def erase(landing: LandingOption = "landing/") -> int:
     """Remove the landed rows of the customers and objects that erasure_requests name.
 
-    Requests stay, and keep these objects from being encoded again. Run it after `dbt build`, which
-    removes the rows of the warehouse, and while no `run` is at work.
+    Requests stay, and keep these objects from being encoded again; `dbt build` removes the rows of
+    the warehouse. Run it while no `run` is at work.
     """
     from encoder_job.erasure import requested_erasures
     from encoder_job.landing import open_landing
@@ -288,6 +288,7 @@ def erase(landing: LandingOption = "landing/") -> int:
             "the landing"
         )
     with target.alone():
+        target.ensure_tables()
         removed = target.erase()
     told = ", ".join(f"{count} of {table}" for table, count in sorted(removed.items()) if count)
     typer.echo(f"erased rows: {told or 'none were left'}")

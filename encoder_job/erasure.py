@@ -1,5 +1,6 @@
 """Whose objects are to be erased: they are encoded no more, and their landed rows are removed."""
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,18 +11,35 @@ REQUEST_COLUMNS = ["event_id", "scope", "subject_id", "requested_at"]
 
 @dataclass
 class Erased:
-    """The customers and the objects that requests name."""
+    """The customers and the objects that requests name, each with its request.
 
-    customers: set[str] = field(default_factory=set)
-    objects: set[str] = field(default_factory=set)
+    And hashes of the objects that an erasure found to be such a customer's: nothing else tells of
+    them once their rows are gone.
+    """
+
+    customers: dict[str, str] = field(default_factory=dict)
+    objects: dict[str, str] = field(default_factory=dict)
+    object_hashes: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         """Whether anybody is named."""
         return bool(self.customers or self.objects)
 
-    def covers(self, object_id: object, customer_id: object) -> bool:
-        """Whether an object, or the customer to whom it belongs, was erased."""
-        return object_id in self.objects or customer_id in self.customers
+    def covers(self, object_id: str | None, customer_id: str | None) -> bool:
+        """Whether an object, or a customer to whom it belongs or belonged, was erased."""
+        return (
+            customer_id in self.customers
+            or object_id in self.objects
+            or (
+                bool(object_id and self.object_hashes)
+                and object_hash(object_id) in self.object_hashes
+            )
+        )
+
+
+def object_hash(object_id: str) -> str:
+    """Return by what an erased object is recognised: what the macro `subject_hash` makes of it."""
+    return hashlib.md5(f"object/{object_id}".encode(), usedforsecurity=False).hexdigest()
 
 
 def requested_erasures(landing: Landing) -> Erased:
@@ -32,7 +50,10 @@ def requested_erasures(landing: Landing) -> Erased:
         for event_id, scope, subject_id, requested_at in zip(*batch.values(), strict=True):
             subject = str("" if subject_id is None else subject_id).strip()
             if scope in named and subject and event_id is not None and _is_time(requested_at):
-                named[scope].add(subject)
+                request = str(event_id)
+                named[scope][subject] = min(request, named[scope].get(subject, request))
+    for batch in landing.read("erased_objects", ["subject_hash"]):
+        erased.object_hashes.update(batch["subject_hash"])
     return erased
 
 

@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import fsspec
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from encoder_job.erasure import Erased, requested_erasures
+from encoder_job.erasure import Erased, object_hash, requested_erasures
 from encoder_job.errors import Refusal
 from encoder_job.identity import canonical_hash
 from encoder_job.schemas import SCHEMAS, SUBJECTS, tables_with_subjects
@@ -93,15 +94,31 @@ class FolderLanding:
         # nobody else is at work here, so these are left by killed runs
         for table in SCHEMAS:
             self._drop_stale_parts(table, 0)
-        for batch in self.read("object_events", ["object_id", "customer_id"]):
-            for object_id, customer_id in zip(*batch.values(), strict=True):
-                if str(customer_id) in erased.customers and object_id is not None:
-                    erased.objects.add(str(object_id))
+        self._remember_objects(erased)
         removed: Counter[str] = Counter()
         for table in tables_with_subjects():
             for path in self._parts(table):
                 removed[table] += self._rewrite(path, erased)
         return removed
+
+    def _remember_objects(self, erased: Erased) -> None:
+        """Record which objects are an erased customer's, before what tells so is removed."""
+        found: dict[str, str] = {}
+        for batch in self.read("object_events", list(SUBJECTS)):
+            for object_id, customer_id in zip(*batch.values(), strict=True):
+                request = erased.customers.get(customer_id)
+                if request is not None and object_id is not None:
+                    one = object_hash(object_id)
+                    found[one] = min(request, found.get(one, request))
+        new = sorted(found.keys() - erased.object_hashes)
+        if new:
+            landed_at = datetime.now(UTC)
+            rows = [
+                {"subject_hash": one, "request_id": found[one], "landed_at": landed_at}
+                for one in new
+            ]
+            self.write_part("erased_objects", rows, new)
+            erased.object_hashes.update(new)
 
     def _rewrite(self, path: str, erased: Erased) -> int:
         """Leave the rows of erased subjects out of a part. Returns how many there were."""
@@ -217,10 +234,15 @@ def replace_file(path: Path, content: bytes) -> None:
 
 def _not_erased(batch: pa.RecordBatch, erased: Erased) -> pa.Array:
     keep = pa.repeat(True, batch.num_rows)
-    for column, subjects in zip(SUBJECTS, (erased.objects, erased.customers), strict=True):
+    for column in SUBJECTS:
         if column in batch.schema.names:
             ids = batch.column(column).cast(pa.string())
-            found = pc.is_in(ids, value_set=pa.array(sorted(subjects), pa.string()))
+            covered = [
+                one
+                for one in ids.unique().to_pylist()
+                if erased.covers(**dict.fromkeys(SUBJECTS) | {column: one})
+            ]
+            found = pc.is_in(ids, value_set=pa.array(covered, pa.string()))
             keep = pc.and_not(keep, found)
     return keep
 

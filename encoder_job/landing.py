@@ -32,7 +32,8 @@ class Landing(Protocol):
     def erase(self) -> Counter[str]:
         """Remove the rows of all customers and objects that requests name; rows by table.
 
-        Requests stay. What tells whose an object is goes last, so that a killed run is repeated.
+        Requests stay. Which objects are a customer's is recorded first, as hashes, so that a killed
+        run is completed by the next, and what lands later of these objects is found.
         """
 
 

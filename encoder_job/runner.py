@@ -215,6 +215,7 @@ class Runner:
                     "reason": reason,
                     "job_run_id": self.run_id,
                     "failed_at": datetime.now(UTC),
+                    "customer_id": row.customer_id,
                 }
             )
 

@@ -45,6 +45,7 @@ SCHEMAS = {
         reason=pa.string(),
         job_run_id=pa.string(),
         failed_at=_TIME,
+        customer_id=pa.string(),
     ),
     "encoder_runs": _schema(
         job_run_id=pa.string(),
@@ -98,6 +99,11 @@ SCHEMAS = {
         requested_at=_TIME,
         landed_at=_TIME,
     ),
+    "erased_objects": _schema(
+        subject_hash=pa.string(),
+        request_id=pa.string(),
+        landed_at=_TIME,
+    ),
 }
 
 # the columns by which a person's rows are found
@@ -105,6 +111,5 @@ SUBJECTS = ("object_id", "customer_id")
 
 
 def tables_with_subjects() -> list[str]:
-    """Return the tables that hold rows of persons; last the one that tells whose an object is."""
-    held = [table for table, schema in SCHEMAS.items() if set(SUBJECTS) & set(schema.names)]
-    return sorted(held, key=lambda table: table == "object_events")
+    """Return the tables that hold rows of persons."""
+    return [table for table, schema in SCHEMAS.items() if set(SUBJECTS) & set(schema.names)]

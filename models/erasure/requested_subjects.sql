@@ -1,7 +1,8 @@
 {{ config(materialized = 'incremental', full_refresh = false) }}
 
 {#- Whose rows are to go, recorded before the first one goes: whose an object is can be told only while its rows are there, here
-    or in landing. What landed later of an erased customer is added by later builds. -#}
+    or in landing, or from what `encoder-job erase` recorded before it removed them. What landed later of an erased customer is added
+    by later builds. -#}
 {%- set customer_columns = {
     'stg_objects': 'customer_id', 'dataset_candidates': 'split_group_id', 'dataset_snapshots': 'split_group_id',
 } -%}
@@ -27,16 +28,19 @@ owners as (
 ),
 
 asked_for as (
+    {%- for scope in ['customer', 'object'] %}
     select
         scope,
-        subject_id,
+        {{ subject_hash(scope, 'subject_id') }} as subject_hash,
         event_id as request_id,
         known_at
     from requests
+    where scope = '{{ scope }}'
     union all
+    {%- endfor %}
     select
         'object' as scope,
-        owners.object_id as subject_id,
+        {{ subject_hash('object', 'owners.object_id') }} as subject_hash,
         requests.event_id as request_id,
         requests.known_at
     from requests
@@ -44,31 +48,31 @@ asked_for as (
         on
             requests.scope = 'customer'
             and requests.subject_id = owners.customer_id
+    union all
+    select
+        'object' as scope,
+        subject_hash,
+        request_id,
+        landed_at as known_at
+    from {{ source('landing', 'erased_objects') }}
+    where subject_hash is not null
 ),
 
 -- what two requests ask for counts for the one that was known first
 first_asked as (
     select
         scope,
-        subject_id,
+        subject_hash,
         request_id
     from asked_for
     qualify row_number() over (
-        partition by scope, subject_id
+        partition by scope, subject_hash
         order by known_at, request_id
     ) = 1
 ),
 
 subjects as (
-    {%- for scope in ['customer', 'object'] %}
-    select
-        scope,
-        {{ subject_hash(scope, 'subject_id') }} as subject_hash,
-        request_id
-    from first_asked
-    where scope = '{{ scope }}'
-    {{- "\n    union all" if not loop.last }}
-    {%- endfor %}
+    select * from first_asked
     {%- if held_events %}
     union all
     select
@@ -79,7 +83,7 @@ subjects as (
     inner join first_asked
         on
             first_asked.scope = 'object'
-            and held_events.object_id = first_asked.subject_id
+            and {{ subject_hash('object', 'held_events.object_id') }} = first_asked.subject_hash
     {%- endif %}
 )
 

@@ -1,6 +1,8 @@
 with source as (
     select * from {{ source('landing', 'encoding_failures') }}
-    where {{ not_erased('object', 'object_id') }}
+    where
+        {{ not_erased('object', 'object_id') }}
+        and {{ not_erased('customer', 'customer_id') }}
 ),
 
 typed as (

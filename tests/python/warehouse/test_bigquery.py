@@ -16,6 +16,7 @@ from sqlglot import exp
 from store import ALARM, Build, Store, seed
 
 from encoder_job.bigquery_landing import BigQueryLanding
+from encoder_job.erasure import object_hash
 from encoder_job.errors import Refusal
 from encoder_job.folder_landing import FolderLanding
 from encoder_job.identity import event_id
@@ -279,10 +280,23 @@ def test_the_job_lands_in_bigquery_what_is_not_there_yet(served: Emulator, tmp_p
         values ('r1', 'customer', 'c0', timestamp '2026-10-20'), ('r2', 'object', ' o2', timestamp '2026-10-20'),
             ('r3', 'object', 'o1', null)
     """)
-    for told in ("2 of embedding_events, 2 of object_events", "none were left"):
+    for told in (
+        "2 of embedding_events, 2 of object_events",
+        "none were left",
+        "erased rows: 1 of embedding_events, 1 of encoding_failures\n",
+    ):
         done = store.run("encoder-job", "erase")
         assert done.returncode == 0, done.stdout + done.stderr
         assert told in done.stdout
+        if "none" in told:
+            # of a run that was at work: nothing but what the first erasure recorded tells whose
+            store.execute("""
+                insert into landing.embedding_events (object_id) values ('o0');
+                insert into landing.encoding_failures (object_id, customer_id) values ('of c0', 'c0')
+            """)
+    assert store.query("select subject_hash, request_id from landing.erased_objects") == [
+        (object_hash("o0"), "r1")
+    ]
     assert store.query("select object_id from landing.embedding_events") == [("o1",)]
     assert store.query("select object_id from landing.object_events") == [("o1",)]
     assert store.query("select count(*) from landing.erasure_requests") == [(3,)]

@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from store import Store
 
+from encoder_job.folder_landing import FolderLanding
+
 KEPT = (
     "restricted.stg_objects",
     "restricted.stg_embedding_events",
@@ -73,6 +75,16 @@ def tables_with(store: Store, ids: set[str]) -> set[str]:
     return found
 
 
+def parts_with(store: Store, ids: set[str]) -> set[str]:
+    """Return the landing tables in which a text is one of these ids."""
+    return {
+        part.parent.name
+        for part in store.landing.rglob("*.parquet")
+        for row in pq.read_table(part).to_pylist()
+        if ids & {value for value in row.values() if isinstance(value, str)}
+    }
+
+
 def test_nothing_of_the_erased_is_left_and_nothing_else_changes(
     built: Store, landed: Store, subjects: tuple[list[str], list[str], set[str]], tmp_path: Path
 ):
@@ -111,10 +123,7 @@ def test_nothing_of_the_erased_is_left_and_nothing_else_changes(
     done = store.run("encoder-job", "erase")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "of embedding_events" in done.stdout
-    for part in store.landing.rglob("*.parquet"):
-        if part.parent.name != "erasure_requests":
-            read = pq.read_table(part).to_pylist()
-            assert not ids & {value for row in read for value in row.values() if isinstance(value, str)}, part  # fmt: skip
+    assert parts_with(store, ids) == {"erasure_requests"}
     encoded = store.encode(landed.root / "sample" / "objects.parquet")
     assert encoded.returncode == 0, encoded.stdout + encoded.stderr
     assert "nothing new to encode" in encoded.stdout
@@ -130,6 +139,8 @@ def test_nothing_of_the_erased_is_left_and_nothing_else_changes(
     build = store.build_with_invariants()
     assert build.exit_code == 0, build.output[-4000:]
     assert tables_with(store, ids) <= OF_REQUESTS
+    assert store.run("encoder-job", "erase").returncode == 0
+    assert parts_with(store, ids) == {"erasure_requests"}
     for table in KEPT:
         after = rows_by_subject(store, table, ids)
         assert after[0] == [], table
@@ -177,6 +188,30 @@ def test_an_erasure_that_was_killed_is_finished_by_the_next_build(
     assert tables_with(killed, ids) <= OF_REQUESTS
     found = "select * exclude (recorded_at) from ledger.erasure_records order by all"
     assert killed.query(found) == whole.query(found)
+
+
+def test_what_left_landing_before_a_build_saw_it_stays_out(built: Store, tmp_path: Path):
+    """A vector that lands after `encoder-job erase` has removed the row that tells whose it is."""
+    store = built.copy(tmp_path / "store")
+    landing = FolderLanding(str(store.landing))
+    ((customer,),) = store.query("select min(customer_id) from restricted.stg_objects")
+    unseen = {"object_id": "unseen", "customer_id": customer, "event_id": "of unseen"}
+    landed = {
+        table: pq.read_table(next(store.landing.glob(f"{table}/part-*"))).slice(0, 1).to_pylist()
+        for table in ("object_events", "embedding_events")
+    }
+    for table, (row,) in landed.items():
+        row |= {name: value for name, value in unseen.items() if name in row}
+        landing.write_part(table, [row], "unseen")
+    ask(store, [customer], [])
+    erased = store.run("encoder-job", "erase")
+    assert erased.returncode == 0, erased.stdout + erased.stderr
+    landing.write_part("embedding_events", landed["embedding_events"], "unseen")
+
+    build = store.build_datasets()
+    assert build.exit_code == 0, build.output[-4000:]
+    assert tables_with(store, {"unseen", "of unseen"}) == set()
+    assert not store.query(f"select * from restricted.stg_objects where customer_id = '{customer}'")
 
 
 def test_a_snapshot_that_a_killed_build_began_is_taken_anew_without_the_erased(
