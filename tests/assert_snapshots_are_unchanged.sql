@@ -1,38 +1,65 @@
--- A frozen snapshot whose rows, with those that erasure removed, no longer add up to what its header recorded: changed, lost, or
--- added later. A header without its rows is the same failure; one that a killed build left is completed by the next.
+-- A frozen snapshot whose rows, or the candidates that they were chosen from, no longer add up, with those that erasure removed,
+-- to what its header recorded: changed, lost, or added later. A header without its rows is the same failure; one that a killed
+-- build left is completed by the next.
 with headers as (
     select * from {{ ref('dataset_headers') }}
 ),
 
-sums as (
+recorded as (
     select
+        'dataset_snapshots' as table_name,
         snapshot_id,
-        count(*) as example_count,
-        sum({{ row_fingerprint(snapshot_columns()) }}) as fingerprint
-    from {{ ref('dataset_snapshots') }}
-    group by snapshot_id
+        example_count as row_count,
+        fingerprint
+    from headers
     union all
     select
+        'dataset_candidates' as table_name,
         snapshot_id,
-        row_count as example_count,
+        candidate_count as row_count,
+        candidate_fingerprint as fingerprint
+    from headers
+    where candidate_fingerprint is not null
+),
+
+sums as (
+    {%- for table, columns in frozen_columns().items() %}
+    select
+        '{{ table }}' as table_name,
+        snapshot_id,
+        count(*) as row_count,
+        sum({{ row_fingerprint(columns) }}) as fingerprint
+    from {{ ref(table) }}
+    group by snapshot_id
+    union all
+    {%- endfor %}
+    select
+        table_name,
+        snapshot_id,
+        row_count,
         fingerprint
     from {{ ref('erasure_records') }}
-    where table_name = 'dataset_snapshots' and snapshot_id is not null
+    where snapshot_id is not null and fingerprint is not null
 ),
 
 sums_now as (
     select
+        table_name,
         snapshot_id,
-        sum(example_count) as example_count,
+        sum(row_count) as row_count,
         sum(fingerprint) as fingerprint
     from sums
-    group by snapshot_id
+    group by table_name, snapshot_id
 )
 
-select headers.snapshot_id
-from headers
+select
+    recorded.table_name,
+    recorded.snapshot_id
+from recorded
 left join sums_now
-    on headers.snapshot_id = sums_now.snapshot_id
+    on
+        recorded.table_name = sums_now.table_name
+        and recorded.snapshot_id = sums_now.snapshot_id
 where
-    coalesce(sums_now.fingerprint, 0) <> headers.fingerprint
-    or coalesce(sums_now.example_count, 0) <> headers.example_count
+    coalesce(sums_now.fingerprint, 0) <> recorded.fingerprint
+    or coalesce(sums_now.row_count, 0) <> recorded.row_count

@@ -23,7 +23,7 @@ examples as (
 fingerprinted as (
     select
         *,
-        {{ row_fingerprint(snapshot_columns()) }} as row_fingerprint
+        {{ row_fingerprint(frozen_columns().dataset_snapshots) }} as row_fingerprint
     from examples
 )
 

@@ -1,6 +1,7 @@
 {{ config(materialized = 'incremental', full_refresh = false) }}
 
-{#- A snapshot is taken by its header, also one without examples: from then on its rows must add up to this sum. -#}
+{#- A snapshot is taken by its header, also one without examples: from then on its rows, and the candidates that they were chosen from,
+    must add up to these sums. -#}
 
 with calendar as (
     select * from {{ ref('dataset_calendar') }}
@@ -21,7 +22,8 @@ counts_by_reason as (
     select
         candidates.snapshot_id,
         candidates.exclusion_reason,
-        count(*) as candidate_count
+        count(*) as candidate_count,
+        sum({{ row_fingerprint(frozen_columns().dataset_candidates) }}) as candidate_fingerprint
     from candidates
     inner join calendar
         on candidates.snapshot_id = calendar.snapshot_id
@@ -32,6 +34,7 @@ candidate_counts as (
     select
         snapshot_id,
         cast(sum(candidate_count) as int64) as candidate_count,
+        cast(sum(candidate_fingerprint) as {{ sum_type() }}) as candidate_fingerprint,
         {{ dbt.listagg(
             "case when exclusion_reason is not null then concat(exclusion_reason, ' ', cast(candidate_count as string)) end",
             "', '", "order by exclusion_reason"
@@ -66,6 +69,7 @@ headers as (
         coalesce(candidate_counts.candidate_count, 0) as candidate_count,
         coalesce(example_sums.example_count, 0) as example_count,
         coalesce(example_sums.fingerprint, cast(0 as {{ sum_type() }})) as fingerprint,
+        coalesce(candidate_counts.candidate_fingerprint, cast(0 as {{ sum_type() }})) as candidate_fingerprint,
         calendar.as_of
     from calendar
     left join candidate_counts

@@ -12,7 +12,8 @@
 {%- set is_asked_for = not is_incremental() or erasure_is_pending() -%}
 {%- set tables = tables_with_subjects() -%}
 {%- set snapshots = held_relation('dataset_snapshots') -%}
-{%- set headers = held_relation('dataset_headers') %}
+{%- set headers = held_relation('dataset_headers') -%}
+{%- set is_begun = snapshots and headers and is_asked_for %}
 
 with subjects as (
     {%- if is_incremental() %}
@@ -38,11 +39,18 @@ table_names as (
     {%- endfor %}
 ),
 
-{%- if snapshots and headers and is_asked_for %}
+{%- if is_begun %}
 
 -- a header whose rows a killed build never wrote can no longer get them all: it is withdrawn, and taken anew
 unfinished as (
     {{ unfinished_headers(headers, snapshots) | indent(4) }}
+),
+
+-- what a killed build chose from is judged anew, so nobody adds that up
+summed_headers as (
+    select snapshot_id
+    from {{ headers }}
+    where snapshot_id not in (select snapshot_id from unfinished)
 ),
 
 first_request as (
@@ -52,21 +60,25 @@ first_request as (
 
 found as (
     {%- for table in tables if table.relation and is_asked_for %}
-    {%- set is_summed = table.model == 'dataset_snapshots' %}
+    {%- set summed = frozen_columns()[table.model] if is_begun else none %}
     select
         subjects.request_id,
         '{{ table.model }}' as table_name,
-        {{ 'held.snapshot_id' if is_summed else 'cast(null as string)' }} as snapshot_id,
-        {{ 'held.split' if is_summed else 'cast(null as string)' }} as split,
+        {{ 'summed_headers.snapshot_id' if summed else 'cast(null as string)' }} as snapshot_id,
+        {{ 'held.split' if summed else 'cast(null as string)' }} as split,
         count(*) as row_count,
-        cast({{ 'sum(' ~ row_fingerprint(snapshot_columns()) ~ ')' if is_summed else 'null' }} as {{ sum_type() }}) as fingerprint
+        cast({{ 'sum(' ~ row_fingerprint(summed) ~ ')' if summed else 'null' }} as {{ sum_type() }}) as fingerprint
     from {{ table.relation }} as held
     inner join subjects
         on {{ subject_hash(table.scope, 'held.' ~ table.column) }} = subjects.subject_hash
-    group by subjects.request_id{{ ', held.snapshot_id, held.split' if is_summed }}
+    {%- if summed %}
+    left join summed_headers
+        on held.snapshot_id = summed_headers.snapshot_id
+    {%- endif %}
+    group by subjects.request_id{{ ', summed_headers.snapshot_id, held.split' if summed }}
     union all
     {%- endfor %}
-    {%- if snapshots and headers and is_asked_for %}
+    {%- if is_begun %}
     select
         first_request.request_id,
         'dataset_headers' as table_name,

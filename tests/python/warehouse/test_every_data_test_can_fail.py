@@ -13,6 +13,9 @@ from store import Store
 ONE_EVENT = "event_id = (select min(event_id) from restricted.stg_embedding_events)"
 ONE_ROW = "rowid = (select min(rowid) from {})"
 TRAIN_ROW = "rowid = (select min(rowid) from ledger.dataset_snapshots where split = 'train')"
+EXCLUDED_ROW = (
+    "rowid = (select min(rowid) from ledger.dataset_candidates where exclusion_reason is not null)"
+)
 
 # of each kind of generic test: one of the tests, and what it must notice
 GENERIC = {
@@ -140,6 +143,8 @@ INVARIANTS = {
         f"delete from ledger.dataset_snapshots where {TRAIN_ROW}",
         f"update ledger.dataset_snapshots set label = label || '?' where {TRAIN_ROW}",
         f"insert into ledger.dataset_snapshots select * from ledger.dataset_snapshots where {TRAIN_ROW}",
+        f"update ledger.dataset_candidates set exclusion_reason = 'unwanted' where {EXCLUDED_ROW}",
+        f"delete from ledger.dataset_candidates where {EXCLUDED_ROW}",
     ],
     "assert_split_policies_cover_every_bucket": [
         f"update internal.split_policies set {change}"
