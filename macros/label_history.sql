@@ -1,15 +1,14 @@
 {# Turns a label per raw event into a history with one row per change of the label: [valid_from, valid_to).
    `implied` is a CTE with dataset_id, task, object_id, object_version, label, raw_event_count, agreement, known_at;
    of several events known at one moment the last one speaks.
-   Usage: {{ label_history('implied_labels', 'negative_review/1') }} as the last select of labels_<task>.sql #}
-{% macro label_history(implied, label_rule) -%}
+   Usage: {{ label_history('implied_labels') }} as the last select of labels_<task>.sql #}
+{% macro label_history(implied) -%}
 select
     dataset_id,
     task,
     object_id,
     object_version,
     label,
-    '{{ label_rule }}' as label_rule,
     raw_event_count,
     agreement,
     known_at as valid_from,

@@ -3,14 +3,17 @@
 
 {%- set asked_moments = requested_moments('as_of') -%}
 
-{#- Raised with every change of the rules in dataset_candidates, but for those that the rest of the specification names. -#}
-{%- set exclusion_rules = 'exclusion rules exclusions/1' -%}
 with datasets as (
     select * from {{ ref('datasets') }}
 ),
 
 tasks as (
     select * from {{ ref('tasks') }}
+),
+
+-- a rule whose SQL is not that of its version has stopped the build there
+rule_versions as (
+    select * from {{ ref('rule_versions') }}
 ),
 
 split_policies as (
@@ -64,8 +67,8 @@ due as (
         datasets.label_horizon_hours,
         concat(
             'task ', datasets.task,
-            '; label rule ', tasks.label_rule,
-            '; {{ exclusion_rules }}',
+            '; label rule ', rule_versions.rule,
+            '; exclusion rules {{ exclusion_rules() }}',
             '; modality ', datasets.modality,
             '; window ', cast(datasets.window_months as string), ' months',
             '; label due after ', cast(datasets.label_horizon_hours as string), ' hours',
@@ -77,6 +80,8 @@ due as (
     from datasets
     inner join tasks
         on datasets.task = tasks.task
+    inner join rule_versions
+        on tasks.label_rule = rule_versions.rule
     inner join split_shares
         on datasets.split_policy = split_shares.split_policy
     inner join newest_objects

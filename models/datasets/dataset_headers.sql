@@ -1,7 +1,7 @@
 {{ config(materialized = 'incremental', full_refresh = false) }}
 
-{#- A snapshot is taken by its header, also one without examples: from then on its rows, and the candidates that they were chosen from,
-    must add up to these sums. -#}
+{#- A snapshot is taken by its header, also one without examples: from then on its rows, and the candidates that they were chosen
+    from, must add up to these sums. -#}
 
 with calendar as (
     select * from {{ ref('dataset_calendar') }}

@@ -19,7 +19,7 @@ implied_labels as (
 ),
 
 label_changes as (
-    {{ label_history('implied_labels', 'negative_review/1') }}
+    {{ label_history('implied_labels') }}
 )
 
 select * from label_changes

@@ -42,7 +42,7 @@ implied_labels as (
 ),
 
 label_changes as (
-    {{ label_history('implied_labels', 'review_tone/1') }}
+    {{ label_history('implied_labels') }}
 )
 
 select * from label_changes

@@ -19,6 +19,7 @@ LEDGER = (
     "ledger.encoder_versions",
     "ledger.dataset_versions",
     "ledger.classifier_versions",
+    "ledger.rule_versions",
     "ledger.dataset_candidates",
     "ledger.dataset_headers",
     "ledger.dataset_snapshots",
@@ -28,7 +29,7 @@ LEDGER = (
 )
 # beside the seeds, what is made of them alone
 OF_REGISTRIES = {"registered_encoders", "dataset_encoders", "encoder_coverage"}
-OF_REGISTRIES |= {"encoder_versions", "dataset_versions", "classifier_versions"}
+OF_REGISTRIES |= {"encoder_versions", "dataset_versions", "classifier_versions", "rule_versions"}
 MARKER = "xyzzy4711plugh"
 
 
@@ -219,6 +220,36 @@ def test_a_changed_rule_makes_a_new_snapshot_and_keeps_the_old(spoilt: Store):
     """
     assert spoilt.query(elsewhere)[0][0] > 0
     assert build.status("assert_no_model_is_judged_on_what_it_learned") == "pass"
+
+
+def test_a_rule_whose_sql_changes_needs_another_version(spoilt: Store):
+    rules = spoilt.project / "models" / "datasets" / "label_rules"
+    changed, respaced = (
+        rules / f"labels_{task}.sql" for task in ("negative_review", "review_tone")
+    )
+    before = ledger_of(spoilt)
+    changed.write_text(changed.read_text().replace("min_ratings = 10", "min_ratings = 12"))
+    respaced.write_text(respaced.read_text().replace("\n", "\n\n  "))
+    build = spoilt.build_datasets()
+    assert build.exit_code == 1
+    assert "rule negative_review/1: its SQL is not what it was" in build.output
+    assert ledger_of(spoilt) == before
+
+    edit_seed(spoilt.project, "tasks", "negative_review", label_rule="negative_review/2")
+    build = spoilt.build_datasets()
+    assert build.exit_code == 0, build.output[-4000:]
+    assert spoilt.query("""
+        select dataset_id, label_rule, count(distinct snapshot_id) from ledger.dataset_snapshots
+        where label_rule like '%/%' group by all order by all
+    """) == [
+        ("negative_review", "negative_review/1", 1),
+        ("negative_review", "negative_review/2", 1),
+        ("review_tone", "review_tone/1", 1),
+    ]
+    after = ledger_of(spoilt)
+    for table, rows in before.items():
+        assert set(map(str, rows)) <= set(map(str, after[table])), table
+    assert len(after["ledger.rule_versions"]) == len(before["ledger.rule_versions"]) + 1
 
 
 def test_a_task_is_added_by_a_file_a_line_and_rows(spoilt: Store):
