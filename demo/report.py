@@ -43,9 +43,10 @@ QUALITY = """
     order by classifier_id
 """
 INFLATION = """
-    select dataset_id, group_count as customers, round(roc_auc_by_group, 3) as roc_auc_by_customer,
+    select dataset_id, round(roc_auc_by_group, 3) as roc_auc_by_customer,
            round(roc_auc_by_row, 3) as roc_auc_by_row, round(inflation, 4) as inflation,
-           printf('%+.4f to %+.4f', inflation_lower, inflation_upper) as inflation_95
+           printf('%+.4f to %+.4f', inflation_lower, inflation_upper) as inflation_95,
+           near_duplicate_of_train_count as evaluated_but_nearly_known
     from published.split_inflation
     inner join published.dataset_summaries using (snapshot_id, dataset_id)
     where is_current order by dataset_id

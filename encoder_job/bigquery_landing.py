@@ -70,7 +70,7 @@ class BigQueryLanding:
         return contextlib.nullcontext()
 
     def ensure_tables(self) -> None:
-        """Make the dataset and every landing table that is not there yet."""
+        """Make the dataset and every landing table that is not there yet, or not whole."""
         with self._clear_errors(f"dataset {self._dataset}"):
             self._client.create_dataset(self._dataset, exists_ok=True)
         for name, schema in SCHEMAS.items():
@@ -80,7 +80,11 @@ class BigQueryLanding:
             if _CLUSTERED_BY in schema.names:
                 table.clustering_fields = [_CLUSTERED_BY]
             with self._clear_errors(f"table {name}"):
-                self._client.create_table(table, exists_ok=True)
+                found = self._client.create_table(table, exists_ok=True)
+                held = {field.name for field in found.schema}
+                if lacking := [field for field in table.schema if field.name not in held]:
+                    found.schema = [*found.schema, *lacking]
+                    self._client.update_table(found, ["schema"])
 
     def write_part(self, table: str, rows: Iterable[dict] | pa.Table, ids: object) -> bool:
         """Land rows by one load job, named by their ids. True if this changed the table."""

@@ -70,9 +70,7 @@ class FolderLanding:
     def ensure_tables(self) -> None:
         """Give every table its typed, empty part: a reader's glob must match something."""
         for table, schema in SCHEMAS.items():
-            path = f"{self._root}/{table}/empty.parquet"
-            if not self._exists(path):
-                self._write(path, schema.empty_table())
+            self._write(f"{self._root}/{table}/empty.parquet", schema.empty_table())
             self._drop_stale_parts(table)
 
     def write_part(self, table: str, rows: Iterable[dict] | pa.Table, ids: object) -> bool:
@@ -144,10 +142,6 @@ class FolderLanding:
         if not self._fs.exists(folder):
             return []
         return sorted(path for path in self._fs.find(folder) if path.endswith(".parquet"))
-
-    def _exists(self, path: str) -> bool:
-        with self._clear_errors(path):
-            return self._fs.exists(path)
 
     def _write(self, path: str, table: pa.Table) -> bool:
         sink = pa.BufferOutputStream()

@@ -18,7 +18,7 @@ class Landing(Protocol):
         """Hold the landing for one run, where that can be had."""
 
     def ensure_tables(self) -> None:
-        """Make every landing table that is not there yet, typed and empty."""
+        """Make every landing table that is not there yet, typed and empty, and add new columns."""
 
     def write_part(self, table: str, rows: Iterable[dict] | pa.Table, ids: object) -> bool:
         """Land rows as one part, whole or not at all. True if this changed the landing.

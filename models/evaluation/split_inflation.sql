@@ -16,6 +16,7 @@ inflation as (
         audits.group_count,
         audits.near_duplicate_count,
         audits.near_duplicate_across_groups_count,
+        audits.near_duplicate_of_train_count,
         audits.roc_auc_by_group,
         audits.roc_auc_by_row,
         audits.inflation,

@@ -1,18 +1,18 @@
-"""Say what a split by row would have flattered, and how many examples nearly repeat another one.
+"""Say what a split by row would have flattered, and how many examples nearly repeat others.
 
 One file for both engines, with nothing of this repository beside it. `model` reads and returns,
 everything between is a function that pytest can call.
 
-A ridge classifier, which has a closed form, predicts every example of a snapshot's sample from
-folds that leave out its customer, and from folds that leave out rows alone. Both are examined on
-the same examples, so that their difference is little blurred; its interval is the bootstrap's over
-customers, with Poisson weights (Hanley and MacGibbon, Creating non-parametric bootstrap samples
-using Poisson frequencies, 2006).
+A ridge classifier, which has a closed form, predicts every example of a snapshot's sample, but for
+those of its test split, from folds that leave out its customer, and from folds that leave out rows
+alone. Both are examined on the same examples, so that their difference is little blurred; its
+interval is the bootstrap's over customers, with Poisson weights (Hanley and MacGibbon, Creating
+non-parametric bootstrap samples using Poisson frequencies, 2006).
 """
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ REPLICATES, CONFIDENCE = 400, 0.95
 NEAR_DUPLICATE = 0.95
 BLOCK_ROWS = 1_024
 
-SAMPLE_COLUMNS = ("object_id", "split_group_id", "label", "embedding")
+SAMPLE_COLUMNS = ("object_id", "split_group_id", "split", "label", "embedding")
 AUDIT_SCHEMA = pa.schema(
     [
         ("snapshot_id", pa.string()),
@@ -34,6 +34,7 @@ AUDIT_SCHEMA = pa.schema(
         ("group_count", pa.int64()),
         ("near_duplicate_count", pa.int64()),
         ("near_duplicate_across_groups_count", pa.int64()),
+        ("near_duplicate_of_train_count", pa.int64()),
         ("roc_auc_by_group", pa.float64()),
         ("roc_auc_by_row", pa.float64()),
         ("inflation", pa.float64()),
@@ -45,12 +46,17 @@ AUDIT_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Sample:
-    """Examples in the order of their ids: vectors (examples, dimensions), and three texts each."""
+    """Examples in the order of their ids: vectors (examples, dimensions), and four texts each."""
 
     x: np.ndarray
     labels: np.ndarray
     objects: np.ndarray
     groups: np.ndarray
+    splits: np.ndarray
+
+    def of(self, is_taken: np.ndarray) -> "Sample":
+        """Return some of the examples."""
+        return Sample(*(getattr(self, field.name)[is_taken] for field in fields(self)))
 
 
 def sample_of(examples: pa.Table) -> Sample:
@@ -62,7 +68,7 @@ def sample_of(examples: pa.Table) -> Sample:
         np.asarray(flat, np.float64).reshape(len(vectors), -1),
         *(
             np.array(examples[name].to_pylist(), object)
-            for name in ("label", "object_id", "split_group_id")
+            for name in ("label", "object_id", "split_group_id", "split")
         ),
     )
 
@@ -118,7 +124,11 @@ def macro_roc_auc(sample: Sample, scores: np.ndarray, weights: np.ndarray) -> np
 
 
 def inflation(sample: Sample) -> dict[str, float]:
-    """Return both ROC-AUCs, their difference and its bounds; nothing where there is none."""
+    """Return both ROC-AUCs, their difference and its bounds; nothing where there is none.
+
+    Nobody looks at the test split for this.
+    """
+    sample = sample.of(sample.splits != "test")
     if len(set(sample.labels)) < 2:
         return {}
     both = [out_of_fold_scores(sample, keys) for keys in (sample.groups, sample.objects)]
@@ -142,11 +152,15 @@ def inflation(sample: Sample) -> dict[str, float]:
     }
 
 
-def near_duplicates(sample: Sample) -> tuple[int, int]:
-    """Return how many examples nearly repeat another one, and another customer's one."""
+def near_duplicates(sample: Sample) -> dict[str, int]:
+    """Count the examples that nearly repeat another one, and another customer's one.
+
+    And those that a model is examined on although it learned from one that they nearly repeat.
+    """
     lengths = np.linalg.norm(sample.x, axis=1, keepdims=True)
     unit = (sample.x / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-    anybodys = others = 0
+    is_train = sample.splits == "train"
+    anybodys = others = trained = 0
     for start in range(0, len(unit), BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
         is_near = unit[block] @ unit.T >= NEAR_DUPLICATE
@@ -154,20 +168,24 @@ def near_duplicates(sample: Sample) -> tuple[int, int]:
         is_others = sample.groups[block][:, None] != sample.groups
         anybodys += int(is_near.any(axis=1).sum())
         others += int((is_near & is_others).any(axis=1).sum())
-    return anybodys, others
+        trained += int((is_near & is_train & ~is_train[block][:, None]).any(axis=1).sum())
+    return {
+        "near_duplicate_count": anybodys,
+        "near_duplicate_across_groups_count": others,
+        "near_duplicate_of_train_count": trained,
+    }
 
 
 def audit(snapshot_id: str, encoder_fingerprint: str, sample: Sample) -> dict[str, Any]:
     """Return one row of AUDIT_SCHEMA; what cannot be told of a sample is null."""
-    repeated, repeated_by_others = near_duplicates(sample)
+    counts = {"example_count": len(sample.labels), "group_count": len(set(sample.groups))}
     return {
         "snapshot_id": snapshot_id,
         "encoder_fingerprint": encoder_fingerprint,
-        "example_count": len(sample.labels),
-        "group_count": len(set(sample.groups)),
-        "near_duplicate_count": repeated,
-        "near_duplicate_across_groups_count": repeated_by_others,
-    } | inflation(sample)
+        **counts,
+        **near_duplicates(sample),
+        **inflation(sample),
+    }
 
 
 def audits(wanted: list[tuple[str, str]], read: Callable[[str, str], pa.Table]) -> pa.Table:

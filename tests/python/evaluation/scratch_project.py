@@ -58,6 +58,7 @@ PARENTS = {
         "group_count": pa.int64(),
         "near_duplicate_count": pa.int64(),
         "near_duplicate_across_groups_count": pa.int64(),
+        "near_duplicate_of_train_count": pa.int64(),
         "roc_auc_by_group": pa.float64(),
         "roc_auc_by_row": pa.float64(),
         "inflation": pa.float64(),

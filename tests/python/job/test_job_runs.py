@@ -71,6 +71,14 @@ def test_a_run_lands_typed_rows_that_agree(job, tmp_path):
             assert pq.read_schema(part).equals(schema), part
 
 
+def test_a_landing_of_an_earlier_version_gets_the_new_columns(job, tmp_path):
+    older = job.landing / "encoding_failures" / "empty.parquet"
+    older.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"object_id": pa.array([], pa.string())}), older)
+    assert job.run(manifest(tmp_path / "objects.jsonl", [record(1)])).exit_code == 0
+    assert pq.read_schema(older).equals(SCHEMAS["encoding_failures"])
+
+
 def test_a_second_run_lands_nothing(job, tmp_path):
     source = manifest(tmp_path / "objects.jsonl", [*(record(n) for n in range(3)), record(9, " ")])
     job.run(source)

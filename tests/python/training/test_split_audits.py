@@ -27,6 +27,7 @@ def examples(seed: int, of_customer: float, classes: int = 2) -> pa.Table:
         {
             "object_id": [f"o{number:04d}" for number in range(len(groups))],
             "split_group_id": [f"c{group}" for group in groups],
+            "split": ["train"] * len(groups),
             "label": [f"label {labels[group]}" for group in groups],
             "embedding": pa.array(list(x.astype(np.float32)), pa.list_(pa.float32())),
         }
@@ -78,8 +79,24 @@ def test_near_duplicates_are_counted_by_whose_they_repeat(auditor, monkeypatch):
     table = examples(5, 0.0).slice(0, 20)
     rows = table.to_pylist()
     rows[3]["embedding"] = [2 * value for value in rows[2]["embedding"]]  # of one customer
-    rows[15]["embedding"] = rows[4]["embedding"]  # of another
+    rows[15]["embedding"] = rows[4]["embedding"]  # of another, who is not learned from
+    rows[15]["split"] = "test"
     sample = auditor.sample_of(pa.Table.from_pylist(rows, table.schema))
     assert rows[2]["split_group_id"] == rows[3]["split_group_id"]
     assert rows[4]["split_group_id"] != rows[15]["split_group_id"]
-    assert auditor.near_duplicates(sample) == (4, 2)
+    assert auditor.near_duplicates(sample) == {
+        "near_duplicate_count": 4,
+        "near_duplicate_across_groups_count": 2,
+        "near_duplicate_of_train_count": 1,
+    }
+
+
+def test_the_test_split_says_nothing_of_inflation(auditor):
+    table = examples(6, 2.0)
+    is_test = [number >= CUSTOMERS * EACH * 3 // 4 for number in range(table.num_rows)]
+    splits = pa.array(["test" if one else "validation" for one in is_test])
+    index = table.schema.get_field_index("split")
+    with_test = table.set_column(index, "split", splits)
+    without = with_test.filter(pa.array([not one for one in is_test]))
+    both = [auditor.inflation(auditor.sample_of(one)) for one in (with_test, without)]
+    assert both[0] == both[1] != {}

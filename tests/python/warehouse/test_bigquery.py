@@ -257,6 +257,9 @@ def test_a_part_whose_load_failed_is_loaded_by_the_next_run(
 
 def test_the_job_lands_in_bigquery_what_is_not_there_yet(served: Emulator, tmp_path: Path):
     store = BigQueryStore(tmp_path / "job", served)
+    # of an earlier version
+    store.client.create_dataset(f"{store.dataset}_landing")
+    store.execute("create table landing.encoding_failures (object_id string)")
     manifest = tmp_path / "objects.csv"
     header = "object_id,customer_id,object_created_at,source_reference,content\n"
     rows = [f"o{n},c{n},2026-10-01,tickets://{n},a text of {n}\n" for n in range(3)]
