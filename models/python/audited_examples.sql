@@ -1,5 +1,5 @@
-{# At most so many examples of each snapshot in the queue, with their vectors: of customers in the order of a hash, so that a larger
-   snapshot is audited on a sample of its customers; of one customer no more than a tenth of them. #}
+{# At most so many examples of each snapshot in the queue, with their vectors: of customers in the order of a hash, so that a
+   larger snapshot is audited on a sample of its customers; of one customer no more than a tenth of them. #}
 {%- set most_examples = most_audited_examples() -%}
 
 with snapshots as (
