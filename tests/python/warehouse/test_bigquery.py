@@ -22,6 +22,7 @@ from encoder_job.folder_landing import FolderLanding
 from encoder_job.identity import event_id
 
 LEDGER = ("ledger", "published")
+UNCHANGED = "assert_snapshots_are_unchanged"
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +144,25 @@ def test_a_second_build_trains_scores_and_changes_nothing(
         f"{build.kinds()}; nothing trained, nothing scored, no row of {len(before)} tables changed"
     )
     record_property("built a second time", told)
+
+
+def test_no_past_snapshot_is_replaced_and_no_change_of_one_is_overlooked(
+    bigquery_built: BigQueryStore,
+):
+    before = tables_of(bigquery_built, ("ledger",))
+    build = bigquery_built.dbt(
+        *("build", "--full-refresh", "--exclude-resource-type", "test"),
+        *("--select", "config.schema:ledger"),
+    )
+    assert build.exit_code == 0, build.output[-4000:]
+    assert all_differences(before, tables_of(bigquery_built, ("ledger",)), ignored={}) == {}
+
+    for table, column in (("dataset_snapshots", "label"), ("dataset_candidates", "account_status")):
+        update = f"update ledger.{table} set {column} = {{}} where object_id = (select min(object_id) from ledger.{table})"
+        bigquery_built.execute(update.format(f"concat({column}, '?')"))
+        assert bigquery_built.dbt("test", "--select", UNCHANGED).exit_code == 1
+        bigquery_built.execute(update.format(f"rtrim({column}, '?')"))
+    assert bigquery_built.dbt("test", "--select", UNCHANGED).exit_code == 0
 
 
 def land_later(store: Store, landed_at: datetime) -> int:
