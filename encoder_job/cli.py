@@ -282,10 +282,17 @@ def erase(landing: LandingOption = "landing/") -> int:
     from encoder_job.landing import open_landing
 
     target = open_landing(landing)
-    if not requested_erasures(target):
+    requested = requested_erasures(target)
+    if not requested:
         raise Refusal(
             f"landing {landing}: no erasure_requests have landed here that name anybody; check "
             "the landing"
+        )
+    if requested.unclear_requests:
+        raise Refusal(
+            f"landing {landing}: erasure_requests: event_id {min(requested.unclear_requests)} "
+            "names several subjects; take the wrong rows out of their file, and run the same "
+            "command again: nothing was erased"
         )
     with target.alone():
         target.ensure_tables()

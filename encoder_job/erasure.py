@@ -11,15 +11,16 @@ REQUEST_COLUMNS = ["event_id", "scope", "subject_id", "requested_at"]
 
 @dataclass
 class Erased:
-    """The customers and the objects that requests name, each with its request.
+    """The objects that requests name, and the customers, each with its request.
 
     And hashes of the objects that an erasure found to be such a customer's: nothing else tells of
-    them once their rows are gone.
+    them once their rows are gone. A request that names several subjects names none for sure.
     """
 
+    objects: set[str] = field(default_factory=set)
     customers: dict[str, str] = field(default_factory=dict)
-    objects: dict[str, str] = field(default_factory=dict)
     object_hashes: set[str] = field(default_factory=set)
+    unclear_requests: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         """Whether anybody is named."""
@@ -45,13 +46,22 @@ def object_hash(object_id: str) -> str:
 def requested_erasures(landing: Landing) -> Erased:
     """Read what requests name. One that breaks a rule names nobody, as in staging, which tells."""
     erased = Erased()
-    named = {"customer": erased.customers, "object": erased.objects}
+    subjects: dict[str, tuple[str, str]] = {}
     for batch in landing.read("erasure_requests", REQUEST_COLUMNS):
         for event_id, scope, subject_id, requested_at in zip(*batch.values(), strict=True):
             subject = str("" if subject_id is None else subject_id).strip()
-            if scope in named and subject and event_id is not None and _is_time(requested_at):
-                request = str(event_id)
-                named[scope][subject] = min(request, named[scope].get(subject, request))
+            if event_id is None or not subject or not _is_time(requested_at):
+                continue
+            request = str(event_id)
+            if scope == "object":
+                erased.objects.add(subject)
+            elif scope == "customer":
+                known = erased.customers.get(subject, request)
+                erased.customers[subject] = min(request, known)
+            else:
+                continue
+            if subjects.setdefault(request, (scope, subject)) != (scope, subject):
+                erased.unclear_requests.add(request)
     for batch in landing.read("erased_objects", ["subject_hash"]):
         erased.object_hashes.update(batch["subject_hash"])
     return erased

@@ -5,7 +5,7 @@ import errno
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,13 @@ import pyarrow.parquet as pq
 from encoder_job.erasure import Erased, object_hash, requested_erasures
 from encoder_job.errors import Refusal
 from encoder_job.identity import canonical_hash
-from encoder_job.schemas import SCHEMAS, SUBJECTS, tables_with_subjects
+from encoder_job.schemas import (
+    OWNERS,
+    SCHEMAS,
+    SUBJECTS,
+    optional_columns,
+    tables_with_subjects,
+)
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PART, _TEMPORARY = "part-", ".part"
@@ -70,7 +76,11 @@ class FolderLanding:
     def ensure_tables(self) -> None:
         """Give every table its typed, empty part: a reader's glob must match something."""
         for table, schema in SCHEMAS.items():
-            self._write(f"{self._root}/{table}/empty.parquet", schema.empty_table())
+            path = f"{self._root}/{table}/empty.parquet"
+            # by their columns: another version of the library writes other bytes, and a part that
+            # is new asks for a build
+            if not self._has_schema(path, schema):
+                self._write(path, schema.empty_table())
             self._drop_stale_parts(table)
 
     def write_part(self, table: str, rows: Iterable[dict] | pa.Table, ids: object) -> bool:
@@ -83,8 +93,14 @@ class FolderLanding:
         """Yield these columns of every part that has landed, a batch at a time."""
         for path in self._parts(table):
             with self._whole(path), self._fs.open(path, "rb") as file, pq.ParquetFile(file) as part:
+                left_out = {*optional_columns(table)} - {*part.schema_arrow.names}
                 for batch in part.iter_batches(columns=columns):
-                    yield {name: batch.column(name).to_pylist() for name in columns}
+                    yield {
+                        name: [None] * len(batch)
+                        if name in left_out
+                        else batch.column(name).to_pylist()
+                        for name in columns
+                    }
 
     def erase(self) -> Counter[str]:
         """Rewrite every part that holds rows of erased customers and objects; rows by table."""
@@ -102,12 +118,13 @@ class FolderLanding:
     def _remember_objects(self, erased: Erased) -> None:
         """Record which objects are an erased customer's, before what tells so is removed."""
         found: dict[str, str] = {}
-        for batch in self.read("object_events", list(SUBJECTS)):
-            for object_id, customer_id in zip(*batch.values(), strict=True):
-                request = erased.customers.get(customer_id)
-                if request is not None and object_id is not None:
-                    one = object_hash(object_id)
-                    found[one] = min(request, found.get(one, request))
+        for table in OWNERS:
+            for batch in self.read(table, list(SUBJECTS)):
+                for object_id, customer_id in zip(*batch.values(), strict=True):
+                    request = erased.customers.get(customer_id)
+                    if request is not None and object_id is not None:
+                        one = object_hash(object_id)
+                        found[one] = min(request, found.get(one, request))
         new = sorted(found.keys() - erased.object_hashes)
         if new:
             landed_at = datetime.now(UTC)
@@ -142,6 +159,13 @@ class FolderLanding:
         if not self._fs.exists(folder):
             return []
         return sorted(path for path in self._fs.find(folder) if path.endswith(".parquet"))
+
+    def _has_schema(self, path: str, schema: pa.Schema) -> bool:
+        with self._clear_errors(path):
+            if not self._fs.exists(path):
+                return False
+        with self._whole(path), self._fs.open(path, "rb") as file:
+            return pq.read_schema(file).equals(schema)
 
     def _write(self, path: str, table: pa.Table) -> bool:
         sink = pa.BufferOutputStream()
@@ -227,18 +251,26 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def _not_erased(batch: pa.RecordBatch, erased: Erased) -> pa.Array:
-    keep = pa.repeat(True, batch.num_rows)
-    for column in SUBJECTS:
-        if column in batch.schema.names:
-            ids = batch.column(column).cast(pa.string())
-            covered = [
-                one
-                for one in ids.unique().to_pylist()
-                if erased.covers(**dict.fromkeys(SUBJECTS) | {column: one})
-            ]
-            found = pc.is_in(ids, value_set=pa.array(covered, pa.string()))
-            keep = pc.and_not(keep, found)
-    return keep
+    """Return which rows stay. A customer's objects go by the hashes that were recorded.
+
+    One that landed since then stays for the next erasure, or nothing would tell whose it was.
+    """
+    objects, customers = (
+        batch.column(name).cast(pa.string())
+        if name in batch.schema.names
+        else pa.nulls(batch.num_rows, pa.string())
+        for name in SUBJECTS
+    )
+    of_objects = _found(objects, lambda one: erased.covers(one, None))
+    of_nobodys = pc.and_(
+        pc.is_null(objects), _found(customers, lambda one: erased.covers(None, one))
+    )
+    return pc.invert(pc.or_(of_objects, of_nobodys))
+
+
+def _found(ids: pa.Array, is_sought: Callable[[str | None], bool]) -> pa.Array:
+    sought = [one for one in ids.unique().to_pylist() if one is not None and is_sought(one)]
+    return pc.is_in(ids, value_set=pa.array(sought, pa.string()))
 
 
 def _protocols(fs: fsspec.AbstractFileSystem) -> tuple[str, ...]:

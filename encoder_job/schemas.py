@@ -108,8 +108,17 @@ SCHEMAS = {
 
 # the columns by which a person's rows are found
 SUBJECTS = ("object_id", "customer_id")
+# the tables that tell whose an object is
+OWNERS = ("object_events", "encoding_failures")
 
 
 def tables_with_subjects() -> list[str]:
     """Return the tables that hold rows of persons."""
     return [table for table, schema in SCHEMAS.items() if set(SUBJECTS) & set(schema.names)]
+
+
+def optional_columns(table: str) -> list[str]:
+    """Return the columns that a part may leave out, which are then null: those after the time."""
+    schema = SCHEMAS[table]
+    time = next(number for number, field in enumerate(schema) if field.type == _TIME)
+    return schema.names[time + 1 :]

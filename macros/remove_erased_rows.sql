@@ -6,12 +6,12 @@
 delete from {{ table.relation }}
 where {{ subject_hash(table.scope, table.column) }} in (select subject_hash from ({{ counted_subjects(true) }}) as counted);
     {%- endfor -%}
-    {%- set headers, snapshots = held_relation('dataset_headers'), held_relation('dataset_snapshots') %}
-    {%- if headers and snapshots %}
+    {%- set headers = held_relation('dataset_headers') %}
+    {%- if headers %}
 delete from {{ headers }}
 where
     snapshot_id in (select snapshot_id from {{ this }} where table_name = 'dataset_headers')
-    and snapshot_id in ({{ unfinished_headers(headers, snapshots) }});
+    and snapshot_id in ({{ unfinished_headers() }});
     {%- endif -%}
 {%- endif -%}
 {%- endmacro %}

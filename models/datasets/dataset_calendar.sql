@@ -11,11 +11,6 @@ tasks as (
     select * from {{ ref('tasks') }}
 ),
 
--- a rule whose SQL is not that of its version has stopped the build there
-rule_versions as (
-    select * from {{ ref('rule_versions') }}
-),
-
 split_policies as (
     select * from {{ ref('split_policies') }}
 ),
@@ -59,6 +54,8 @@ due as (
         datasets.dataset_id,
         datasets.task,
         datasets.purpose,
+        tasks.label_rule,
+        '{{ exclusion_rules() }}' as exclusion_rules,
         datasets.split_policy,
         '{{ var("split_salt") }}' as split_salt,
         split_shares.shares as split_shares,
@@ -67,7 +64,7 @@ due as (
         datasets.label_horizon_hours,
         concat(
             'task ', datasets.task,
-            '; label rule ', rule_versions.rule,
+            '; label rule ', tasks.label_rule,
             '; exclusion rules {{ exclusion_rules() }}',
             '; modality ', datasets.modality,
             '; window ', cast(datasets.window_months as string), ' months',
@@ -80,8 +77,6 @@ due as (
     from datasets
     inner join tasks
         on datasets.task = tasks.task
-    inner join rule_versions
-        on tasks.label_rule = rule_versions.rule
     inner join split_shares
         on datasets.split_policy = split_shares.split_policy
     inner join newest_objects
@@ -104,6 +99,8 @@ identified as (
         dataset_id,
         task,
         purpose,
+        label_rule,
+        exclusion_rules,
         specification,
         specification_text,
         split_policy,

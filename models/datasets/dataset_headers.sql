@@ -3,6 +3,9 @@
 {#- A snapshot is taken by its header, also one without examples: from then on its rows, and the candidates that they were chosen
     from, must add up to these sums. -#}
 
+{#- What decides which objects are candidates, what is known of them, and which of them are kept out. -#}
+{%- set exclusion_models = ['dataset_candidates', 'observed_objects', 'account_statuses', 'decided_labels'] %}
+
 with calendar as (
     select * from {{ ref('dataset_calendar') }}
     {%- if is_incremental() %}
@@ -20,14 +23,13 @@ examples as (
 
 counts_by_reason as (
     select
-        candidates.snapshot_id,
-        candidates.exclusion_reason,
+        snapshot_id,
+        exclusion_reason,
         count(*) as candidate_count,
         sum({{ row_fingerprint(frozen_columns().dataset_candidates) }}) as candidate_fingerprint
     from candidates
-    inner join calendar
-        on candidates.snapshot_id = calendar.snapshot_id
-    group by candidates.snapshot_id, candidates.exclusion_reason
+    where snapshot_id in (select snapshot_id from calendar)
+    group by snapshot_id, exclusion_reason
 ),
 
 candidate_counts as (
@@ -62,6 +64,10 @@ headers as (
         calendar.purpose,
         calendar.specification,
         calendar.specification_text,
+        calendar.label_rule,
+        {{ label_rule_hash('calendar.task') }} as label_rule_hash,
+        calendar.exclusion_rules,
+        '{{ sql_hash(exclusion_models) }}' as exclusion_rules_hash,
         calendar.split_policy,
         calendar.split_salt,
         calendar.split_shares,
@@ -92,13 +98,34 @@ taken_salt as (
     from {{ this }}
 ),
 
--- under one policy a customer is on one side for ever: what would move customers stops the build before anything is taken
+taken_label_rules as (
+    select
+        label_rule,
+        min(label_rule_hash) as label_rule_hash
+    from {{ this }}
+    group by label_rule
+),
+
+taken_exclusion_rules as (
+    select
+        exclusion_rules,
+        min(exclusion_rules_hash) as exclusion_rules_hash
+    from {{ this }}
+    group by exclusion_rules
+),
+
+-- under one policy a customer is on one side for ever, and under one version of a rule its SQL says one thing: what would move
+-- customers, or change a rule in silence, stops the build before anything is taken
 untaken as (
     select headers.*
     from headers
     cross join taken_salt
     left join taken
         on headers.split_policy = taken.split_policy
+    left join taken_label_rules
+        on headers.label_rule = taken_label_rules.label_rule
+    left join taken_exclusion_rules
+        on headers.exclusion_rules = taken_exclusion_rules.exclusion_rules
     where
         not {{ fail_where(
             "taken_salt.split_salt <> headers.split_salt",
@@ -109,6 +136,16 @@ untaken as (
             "taken.split_shares <> headers.split_shares",
             "concat('split_policies.csv: ', headers.split_policy, ' was ', taken.split_shares, ' and is now ',"
             ~ " headers.split_shares, '. Set it back, and give other shares another name.')"
+        ) }}
+        and not {{ fail_where(
+            "taken_label_rules.label_rule is not null and taken_label_rules.label_rule_hash is distinct from headers.label_rule_hash",
+            "concat('label rule ', headers.label_rule, ': its SQL is not what it was when a snapshot followed it. Raise its version in',"
+            ~ " ' tasks.csv, or set the SQL back.')"
+        ) }}
+        and not {{ fail_where(
+            "taken_exclusion_rules.exclusion_rules_hash <> headers.exclusion_rules_hash",
+            "concat('exclusion rules ', headers.exclusion_rules, ': their SQL is not what it was when a snapshot followed them. Raise',"
+            ~ " ' their version in macros/exclusion_rules.sql, or set the SQL back.')"
         ) }}
 )
 

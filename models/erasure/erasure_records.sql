@@ -11,9 +11,8 @@
     remove what is counted here. -#}
 {%- set is_asked_for = not is_incremental() or erasure_is_pending() -%}
 {%- set tables = tables_with_subjects() -%}
-{%- set snapshots = held_relation('dataset_snapshots') -%}
 {%- set headers = held_relation('dataset_headers') -%}
-{%- set is_begun = snapshots and headers and is_asked_for %}
+{%- set is_begun = headers and is_asked_for %}
 
 with subjects as (
     {%- if is_incremental() %}
@@ -43,7 +42,7 @@ table_names as (
 
 -- a header whose rows a killed build never wrote can no longer get them all: it is withdrawn, and taken anew
 unfinished as (
-    {{ unfinished_headers(headers, snapshots) | indent(4) }}
+    {{ unfinished_headers() | indent(4) }}
 ),
 
 -- what a killed build chose from is judged anew, so nobody adds that up

@@ -13,11 +13,14 @@ with requests as (
 ),
 
 owners as (
+    {%- for table in ['object_events', 'encoding_failures'] %}
+    {{- "\n    union distinct" if not loop.first }}
     select
         cast(object_id as string) as object_id,
         cast(customer_id as string) as customer_id
-    from {{ source('landing', 'object_events') }}
+    from {{ source('landing', table) }}
     where object_id is not null
+    {%- endfor %}
     {%- for model, customer_column in customer_columns.items() if held_relation(model) %}
     union distinct
     select

@@ -14,11 +14,11 @@ from encoder_job.schemas import SCHEMAS
 # of customers 0 to 6, who have every seventh object each
 OBJECTS = 21
 ERASED = {"object-1", "object-8", "object-15", "object-3"}
-# of customer 1, and without a content, so that no row says whose they are but their own
+# of customer 1, and without a content, so that their failures alone say whose they are
 FAILED = {"object-22", "object-29"}
 TOLD = (
     "3 of account_events, 4 of embedding_events, 2 of encoding_failures, 4 of object_events, "
-    "4 of rating_events"
+    "5 of rating_events"
 )
 
 
@@ -46,7 +46,7 @@ def landed(job: Job, tmp_path: Path) -> Path:
     source = manifest(tmp_path / "objects.jsonl", records)
     assert job.run(source).exit_code == 3
     land(job.landing, "rating_events", [
-        {"event_id": f"e{n}", "object_id": f"object-{n}", "rating": 1, "rated_at": "2026-07-03"} for n in range(OBJECTS)
+        {"event_id": f"e{n}", "object_id": f"object-{n}", "rating": 1, "rated_at": "2026-07-03"} for n in (*range(OBJECTS), 22)
     ])  # fmt: skip
     land(job.landing, "account_events", [
         {"event_id": f"a{n}", "customer_id": f"customer-{n % 7}"} for n in range(OBJECTS)
@@ -79,15 +79,15 @@ def test_erase_leaves_every_other_row_as_it_was(job, landed):
     for table in SCHEMAS:
         kept = [
             row for row in before[table]
-            if row.get("object_id") not in ERASED and row.get("customer_id") != "customer-1"
+            if row.get("object_id") not in ERASED | FAILED and row.get("customer_id") != "customer-1"
         ]  # fmt: skip
         assert table.startswith("eras") or job.rows(table) == kept, table
     assert {part: pq.read_schema(part) for part in schemas} == schemas
     assert len(job.rows("erasure_requests")) == 5
 
     remembered = job.rows("erased_objects")
-    assert len(remembered) == 3
-    assert not ERASED & {value for row in remembered for value in row.values()}
+    assert len(remembered) == 5
+    assert not (ERASED | FAILED) & {value for row in remembered for value in row.values()}
     written = {part: Path(part).read_bytes() for part in job.parts()}
     assert "none were left" in job("erase").stdout
     assert "0 object events, 0 embedding events" in job.run(landed).stdout
@@ -103,7 +103,7 @@ def test_what_lands_after_an_erasure_is_known_by_it(job, tmp_path):
     for table in ("embedding_events", "rating_events", "encoding_failures"):
         shutil.copytree(backup / table, job.landing / table, dirs_exist_ok=True)
     again = job("erase").stdout
-    assert "erased rows: 4 of embedding_events, 2 of encoding_failures, 4 of rating_events" in again
+    assert "erased rows: 4 of embedding_events, 2 of encoding_failures, 5 of rating_events" in again
     for table, schema in SCHEMAS.items():
         if "object_id" in schema.names:
             assert not (ERASED | FAILED) & {row["object_id"] for row in job.rows(table)}, table
@@ -118,6 +118,28 @@ def test_a_landing_without_requests_is_not_called_erased(job):
     done = job("erase")
     assert done.exit_code == 2
     assert "no erasure_requests have landed here" in done.stderr
+
+
+def test_a_request_that_names_two_erases_nobody(job, landed):
+    ask(job.landing)
+    parts = {part: Path(part).read_bytes() for part in job.parts()}
+    again = {
+        "event_id": "r1",
+        "scope": "customer",
+        "subject_id": "customer-2",
+        "requested_at": "2026-10-01",
+    }
+    pq.write_table(
+        pa.Table.from_pylist([again]), job.landing / "erasure_requests" / "again.parquet"
+    )
+    done = job("erase")
+    assert done.exit_code == 2
+    assert (
+        "erasure_requests: event_id r1 names several subjects; take the wrong rows out"
+        in done.stderr
+    )
+    assert {part: Path(part).read_bytes() for part in parts} == parts
+    assert "10 erased" in job.run(landed).stdout
 
 
 @pytest.mark.usefixtures("landed")

@@ -13,7 +13,6 @@ OF_THE_RUN = {
     "ledger.encoder_versions": {"recorded_at"},
     "ledger.dataset_versions": {"recorded_at"},
     "ledger.classifier_versions": {"recorded_at"},
-    "ledger.rule_versions": {"recorded_at"},
     "ledger.requested_subjects": {"recorded_at"},
     "ledger.erasure_records": {"recorded_at"},
     "internal.snapshot_removals": {"removed_at"},

@@ -214,24 +214,40 @@ def test_what_left_landing_before_a_build_saw_it_stays_out(built: Store, tmp_pat
     assert not store.query(f"select * from restricted.stg_objects where customer_id = '{customer}'")
 
 
+@pytest.mark.parametrize(
+    ("gone", "withdrawn"),
+    [
+        ("delete from ledger.dataset_snapshots where dataset_id = 'review_tone'", {"review_tone"}),
+        ("drop table ledger.dataset_snapshots", {"negative_review", "review_tone", "shirt"}),
+    ],
+    ids=["a later build", "the first build"],
+)
 def test_a_snapshot_that_a_killed_build_began_is_taken_anew_without_the_erased(
-    built: Store, subjects: tuple[list[str], list[str], set[str]], tmp_path: Path
+    gone: str,
+    withdrawn: set[str],
+    built: Store,
+    subjects: tuple[list[str], list[str], set[str]],
+    tmp_path: Path,
 ):
     customers, objects, _ = subjects
     store = built.copy(tmp_path / "store")
-    store.execute("""
-        delete from ledger.training_records where snapshot_id like 'review_tone@%';
-        delete from ledger.dataset_snapshots where dataset_id = 'review_tone';
+    listed = ", ".join(f"'{one}'" for one in withdrawn)
+    store.execute(f"""
+        delete from ledger.training_records where split_part(snapshot_id, '@', 1) in ({listed});
+        {gone};
     """)
     ask(store, customers, objects)
     build = store.build_datasets()
     assert build.exit_code == 0, build.output[-4000:]
-    assert store.query("""
+    assert {
+        dataset
+        for (dataset,) in store.query("""
         select dataset_id from ledger.dataset_headers
         where snapshot_id in (
             select snapshot_id from ledger.erasure_records where table_name = 'dataset_headers'
         )
-    """) == [("review_tone",)]
+    """)
+    } == withdrawn
     assert store.dbt("test", "--select", "assert_snapshots_are_unchanged").exit_code == 0
 
 

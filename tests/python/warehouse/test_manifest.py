@@ -81,7 +81,7 @@ def test_what_is_never_null_is_kept_so_by_the_engine_or_else_tested(manifest: di
 
 def test_the_ledger_is_never_refreshed(manifest: dict):
     ledger = [n for n in manifest["nodes"].values() if n.get("schema") == "ledger"]
-    assert len(ledger) == 12
+    assert len(ledger) == 13
     for node in ledger:
         assert node["config"]["materialized"] == "incremental", node["name"]
         assert node["config"]["full_refresh"] is False, node["name"]
