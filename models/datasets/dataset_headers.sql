@@ -28,7 +28,7 @@ counts_by_reason as (
         count(*) as candidate_count,
         sum({{ row_fingerprint(frozen_columns().dataset_candidates) }}) as candidate_fingerprint
     from candidates
-    where snapshot_id in (select snapshot_id from calendar)
+    where snapshot_id in (select calendar.snapshot_id from calendar)
     group by snapshot_id, exclusion_reason
 ),
 
