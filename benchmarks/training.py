@@ -250,22 +250,26 @@ def train(count: int, architecture: str) -> dict:
     return {"seconds": seconds_of(work)}
 
 
+# what is to be scored, as `prediction_queue` has it
+QUEUE = """
+    select
+        md5('bench/' || object_id) as prediction_id, 'bench' as classifier_id,
+        'bench' as model_id, object_id as event_id, 'live' as deployment_state, embedding
+    from examples where split = 'train'"""
+SCORED_AT = datetime(2026, 11, 1)
+
+
 def score(count: int) -> dict:
     """Score every example with a stored network, from table to table, in Arrow batches."""
     scorer = load("prediction_scores")
     network = scorer.Network("bench", random_layers())
     connection = store(count)
-    query = """
-        select
-            md5('bench/' || object_id) as prediction_id, 'bench' as classifier_id,
-            'bench' as model_id, object_id as event_id, 'live' as deployment_state, embedding
-        from examples where split = 'train'"""
 
     def work() -> None:
-        batches = connection.cursor().sql(query).to_arrow_reader(scorer.BATCH_ROWS)
+        batches = connection.cursor().sql(QUEUE).to_arrow_reader(scorer.BATCH_ROWS)
         scored = pa.RecordBatchReader.from_batches(  # noqa: F841 - DuckDB finds it by its name
             scorer.SCORE_SCHEMA,
-            scorer.score_batches(batches, {"bench": network}, datetime(2026, 11, 1)),
+            scorer.score_batches(batches, {"bench": network}, SCORED_AT),
         )
         connection.execute("create or replace table scores as select * from scored")
 
@@ -276,22 +280,20 @@ def score(count: int) -> dict:
 
 
 def score_pandas(count: int) -> dict:
-    """The same by pandas and torch."""
-    import pandas as pd
+    """Make the same table by pandas and torch."""
     import torch
 
     layers = [[torch.from_numpy(part).float() for part in layer] for layer in random_layers()]
     connection = store(count)
 
     def work() -> None:
-        query = "select object_id, embedding from examples where split = 'train'"
-        rows = connection.sql(query).df()
+        rows = connection.sql(QUEUE).df()
         x = torch.from_numpy(np.stack(rows["embedding"].to_list()))
         with torch.inference_mode():
             hidden = torch.relu(torch.nn.functional.linear(x, *layers[0]))
             shares = torch.nn.functional.linear(hidden, *layers[1]).softmax(1).numpy()
-        scored = pd.DataFrame(  # noqa: F841 - DuckDB finds it by its name
-            {"event_id": rows["object_id"], "probabilities": list(shares)}
+        scored = rows.drop(columns="embedding").assign(  # noqa: F841 - DuckDB finds it by its name
+            probabilities=list(shares), scored_at=SCORED_AT
         )
         connection.execute("create or replace table scores as select * from scored")
 

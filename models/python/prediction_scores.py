@@ -8,7 +8,8 @@ events only. On DuckDB they pass through in batches, so that memory does not gro
 of events. On BigQuery the missing vectors of one run are held by the notebook.
 
 The function is the one that the trainer wrote as rows: layers of dot products with ReLU between
-them, then a softmax over the classes, in double precision.
+them, then a softmax over the classes. Hidden layers, which are nearly all of the work, are computed
+in single precision, as the vectors are; the last one in double.
 """
 
 import os
@@ -146,11 +147,19 @@ class Network:
 
     def probabilities(self, x: np.ndarray) -> np.ndarray:
         """Return one row of probabilities per vector, in the order of the classes."""
-        values = np.asarray(x, dtype=np.float64)
-        for depth, (weights, bias) in enumerate(self.layers):
-            if depth:
-                values = np.maximum(values, 0.0)
-            values = values @ weights.T + bias
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = self._probabilities(x, np.dtype(np.float32))
+        # vectors so long that single precision cannot hold their products
+        return found if np.isfinite(found).all() else self._probabilities(x, np.dtype(np.float64))
+
+    def _probabilities(self, x: np.ndarray, hidden: np.dtype) -> np.ndarray:
+        values = x
+        for weights, bias in self.layers[:-1]:
+            values = np.asarray(values, hidden) @ weights.T.astype(hidden)
+            values += bias.astype(hidden)
+            np.maximum(values, 0.0, out=values)
+        weights, bias = self.layers[-1]
+        values = np.asarray(values, np.float64) @ weights.T + bias
         values = np.exp(values - values.max(axis=1, keepdims=True))
         return values / values.sum(axis=1, keepdims=True)
 
