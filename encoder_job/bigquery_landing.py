@@ -125,7 +125,6 @@ class BigQueryLanding:
         is_heard = "subject_id is not null and event_id is not null and requested_at is not null"
         asked = f"select trim(subject_id) from {requests} where {is_heard} and scope"  # noqa: S608
         recorded = f"select subject_hash from {erased}"  # noqa: S608
-        recorded = f"select subject_hash from {erased}"  # noqa: S608
         of_object = f"object_id in ({asked} = 'object') or {_OBJECT_HASH} in ({recorded})"
         of_customer = f"customer_id in ({asked} = 'customer')"
         # an object that landed since its customer's were recorded stays for the next erasure, or
