@@ -22,7 +22,7 @@ from google.cloud import bigquery, bigquery_storage
 
 from encoder_job.errors import Refusal
 from encoder_job.identity import canonical_hash
-from encoder_job.schemas import OWNERS, SCHEMAS, SUBJECTS, tables_with_subjects
+from encoder_job.schemas import SCHEMAS, SUBJECTS, tables_with_subjects
 
 LOCATION_VARIABLE = "EMBEDDING_STORE_BIGQUERY_LOCATION"
 DEFAULT_LOCATION = "EU"
@@ -115,40 +115,46 @@ class BigQueryLanding:
 
     def erase(self) -> Counter[str]:
         """Delete the rows of erased customers and objects, a statement a table; rows by table."""
-        requests, erased = (
-            f"`{self._reference(table)}`" for table in ("erasure_requests", "erased_objects")
-        )
-        owners = " union all ".join(
-            f"select object_id, customer_id from `{self._reference(table)}`"  # noqa: S608
-            for table in OWNERS
+        requests, objects, failures, erased = (
+            f"`{self._reference(table)}`"
+            for table in (
+                "erasure_requests",
+                "object_events",
+                "encoding_failures",
+                "erased_objects",
+            )
         )
         is_heard = "subject_id is not null and event_id is not null and requested_at is not null"
         asked = f"select trim(subject_id) from {requests} where {is_heard} and scope"  # noqa: S608
         recorded = f"select subject_hash from {erased}"  # noqa: S608
-        of_object = f"object_id in ({asked} = 'object') or {_OBJECT_HASH} in ({recorded})"
-        of_customer = f"customer_id in ({asked} = 'customer')"
-        # an object that landed since its customer's were recorded stays for the next erasure, or
-        # nothing would tell whose it was
-        conditions = {
-            ("object_id",): of_object,
-            ("customer_id",): of_customer,
-            SUBJECTS: f"{of_object} or (object_id is null and {of_customer})",
-        }
+        # a failure may also be that a row named another customer than the object's own rows
+        owned = f"select object_id from {objects} where object_id is not null"  # noqa: S608
         self._change(
             "erased_objects",
             f"insert into {erased} (subject_hash, request_id, landed_at) "  # noqa: S608
             f"select {_OBJECT_HASH}, min(requests.event_id), current_timestamp() "
-            f"from ({owners}) as owners inner join {requests} as requests "
+            f"from (select object_id, customer_id from {objects} union all "
+            f"select object_id, customer_id from {failures} where object_id not in ({owned})) "
+            f"as owners inner join {requests} as requests "
             "on owners.customer_id = trim(requests.subject_id) "
             f"where requests.scope = 'customer' and {is_heard} and object_id is not null "
             f"and {_OBJECT_HASH} not in ({recorded}) group by 1",
         )
+        conditions = {
+            "object_id": f"object_id in ({asked} = 'object') or {_OBJECT_HASH} in ({recorded})",
+            "customer_id": f"customer_id in ({asked} = 'customer')",
+        }
         removed: Counter[str] = Counter()
         for table in tables_with_subjects():
-            held = tuple(column for column in SUBJECTS if column in SCHEMAS[table].names)
+            held = {name: conditions[name] for name in SUBJECTS if name in SCHEMAS[table].names}
+            if table == "object_events":
+                # what landed since its customer's objects were recorded stays for the next
+                # erasure, or nothing would tell whose it was
+                held["customer_id"] += " and object_id is null"
+            of_subjects = " or ".join(f"({condition})" for condition in held.values())
             removed[table] += self._change(
                 table,
-                f"delete from `{self._reference(table)}` where {conditions[held]}",  # noqa: S608
+                f"delete from `{self._reference(table)}` where {of_subjects}",  # noqa: S608
             )
         return removed
 

@@ -291,8 +291,8 @@ def erase(landing: LandingOption = "landing/") -> int:
     if requested.unclear_requests:
         raise Refusal(
             f"landing {landing}: erasure_requests: event_id {min(requested.unclear_requests)} "
-            "names several subjects; take the wrong rows out of their file, and run the same "
-            "command again: nothing was erased"
+            "names several subjects; take the wrong rows out, and run the same command again: "
+            "nothing was erased"
         )
     with target.alone():
         target.ensure_tables()

@@ -14,7 +14,8 @@ class Erased:
     """The objects that requests name, and the customers, each with its request.
 
     And hashes of the objects that an erasure found to be such a customer's: nothing else tells of
-    them once their rows are gone. A request that names several subjects names none for sure.
+    them once their rows are gone. Of a request that names several subjects all are covered until
+    somebody says which one is meant.
     """
 
     objects: set[str] = field(default_factory=set)

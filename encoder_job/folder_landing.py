@@ -17,13 +17,7 @@ import pyarrow.parquet as pq
 from encoder_job.erasure import Erased, object_hash, requested_erasures
 from encoder_job.errors import Refusal
 from encoder_job.identity import canonical_hash
-from encoder_job.schemas import (
-    OWNERS,
-    SCHEMAS,
-    SUBJECTS,
-    optional_columns,
-    tables_with_subjects,
-)
+from encoder_job.schemas import SCHEMAS, SUBJECTS, optional_columns, tables_with_subjects
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PART, _TEMPORARY = "part-", ".part"
@@ -112,19 +106,24 @@ class FolderLanding:
         removed: Counter[str] = Counter()
         for table in tables_with_subjects():
             for path in self._parts(table):
-                removed[table] += self._rewrite(path, erased)
+                removed[table] += self._rewrite(path, erased, table == "object_events")
         return removed
 
     def _remember_objects(self, erased: Erased) -> None:
         """Record which objects are an erased customer's, before what tells so is removed."""
         found: dict[str, str] = {}
-        for table in OWNERS:
-            for batch in self.read(table, list(SUBJECTS)):
-                for object_id, customer_id in zip(*batch.values(), strict=True):
-                    request = erased.customers.get(customer_id)
-                    if request is not None and object_id is not None:
-                        one = object_hash(object_id)
-                        found[one] = min(request, found.get(one, request))
+        # a failure may also be that a row named another customer than the object's own rows
+        failed = {
+            object_id: request
+            for object_id, request in self._owned("encoding_failures", erased)
+            if request is not None
+        }
+        for object_id, request in self._owned("object_events", erased):
+            failed.pop(object_id, None)
+            if request is not None:
+                one = object_hash(object_id)
+                found[one] = min(request, found.get(one, request))
+        found |= {object_hash(object_id): request for object_id, request in failed.items()}
         new = sorted(found.keys() - erased.object_hashes)
         if new:
             landed_at = datetime.now(UTC)
@@ -135,7 +134,14 @@ class FolderLanding:
             self.write_part("erased_objects", rows, new)
             erased.object_hashes.update(new)
 
-    def _rewrite(self, path: str, erased: Erased) -> int:
+    def _owned(self, table: str, erased: Erased) -> Iterator[tuple[str, str | None]]:
+        """Yield the objects of a table, each with the request that names its customer, if any."""
+        for batch in self.read(table, list(SUBJECTS)):
+            for object_id, customer_id in zip(*batch.values(), strict=True):
+                if object_id is not None:
+                    yield object_id, erased.customers.get(customer_id)
+
+    def _rewrite(self, path: str, erased: Erased, keeps_unrecorded: bool) -> int:
         """Leave the rows of erased subjects out of a part. Returns how many there were."""
         kept = pa.BufferOutputStream()
         count = 0
@@ -146,7 +152,7 @@ class FolderLanding:
             pq.ParquetWriter(kept, part.schema_arrow, compression="zstd") as writer,
         ):
             for batch in part.iter_batches():
-                rows = batch.filter(_not_erased(batch, erased))
+                rows = batch.filter(_not_erased(batch, erased, keeps_unrecorded))
                 count += batch.num_rows - rows.num_rows
                 writer.write_batch(rows)
         if count:
@@ -164,8 +170,9 @@ class FolderLanding:
         with self._clear_errors(path):
             if not self._fs.exists(path):
                 return False
-        with self._whole(path), self._fs.open(path, "rb") as file:
+        with self._fs.open(path, "rb") as file, contextlib.suppress(pa.ArrowException):
             return pq.read_schema(file).equals(schema)
+        return False
 
     def _write(self, path: str, table: pa.Table) -> bool:
         sink = pa.BufferOutputStream()
@@ -250,10 +257,11 @@ def replace_file(path: Path, content: bytes) -> None:
         os.close(folder)
 
 
-def _not_erased(batch: pa.RecordBatch, erased: Erased) -> pa.Array:
-    """Return which rows stay. A customer's objects go by the hashes that were recorded.
+def _not_erased(batch: pa.RecordBatch, erased: Erased, keeps_unrecorded: bool) -> pa.Array:
+    """Return which rows stay.
 
-    One that landed since then stays for the next erasure, or nothing would tell whose it was.
+    Those that tell whose an object is go by the hashes that were recorded: one that landed since
+    then stays for the next erasure, or nothing would tell.
     """
     objects, customers = (
         batch.column(name).cast(pa.string())
@@ -262,10 +270,10 @@ def _not_erased(batch: pa.RecordBatch, erased: Erased) -> pa.Array:
         for name in SUBJECTS
     )
     of_objects = _found(objects, lambda one: erased.covers(one, None))
-    of_nobodys = pc.and_(
-        pc.is_null(objects), _found(customers, lambda one: erased.covers(None, one))
-    )
-    return pc.invert(pc.or_(of_objects, of_nobodys))
+    of_customers = _found(customers, lambda one: erased.covers(None, one))
+    if keeps_unrecorded:
+        of_customers = pc.and_(of_customers, pc.is_null(objects))
+    return pc.invert(pc.or_(of_objects, of_customers))
 
 
 def _found(ids: pa.Array, is_sought: Callable[[str | None], bool]) -> pa.Array:

@@ -108,8 +108,6 @@ SCHEMAS = {
 
 # the columns by which a person's rows are found
 SUBJECTS = ("object_id", "customer_id")
-# the tables that tell whose an object is
-OWNERS = ("object_events", "encoding_failures")
 
 
 def tables_with_subjects() -> list[str]:

@@ -12,15 +12,26 @@ with requests as (
     select * from {{ ref('stg_erasure_requests') }}
 ),
 
-owners as (
-    {%- for table in ['object_events', 'encoding_failures'] %}
-    {{- "\n    union distinct" if not loop.first }}
+landed_objects as (
     select
         cast(object_id as string) as object_id,
         cast(customer_id as string) as customer_id
-    from {{ source('landing', table) }}
+    from {{ source('landing', 'object_events') }}
     where object_id is not null
-    {%- endfor %}
+),
+
+owners as (
+    select
+        object_id,
+        customer_id
+    from landed_objects
+    union distinct
+    -- a failure may also be that a row named another customer than the object's own rows
+    select
+        cast(object_id as string) as object_id,
+        cast(customer_id as string) as customer_id
+    from {{ source('landing', 'encoding_failures') }}
+    where cast(object_id as string) not in (select landed_objects.object_id from landed_objects)
     {%- for model, customer_column in customer_columns.items() if held_relation(model) %}
     union distinct
     select

@@ -120,6 +120,34 @@ def test_a_landing_without_requests_is_not_called_erased(job):
     assert "no erasure_requests have landed here" in done.stderr
 
 
+@pytest.mark.usefixtures("landed")
+def test_an_object_that_lands_during_an_erasure_is_found_by_the_next(job, monkeypatch):
+    """As on an object store, which nobody can hold for one run."""
+    ask(job.landing)
+    remember = FolderLanding._remember_objects
+
+    def interrupted(self: FolderLanding, *arguments: object) -> None:
+        remember(self, *arguments)
+        late = {"object_id": "late", "customer_id": "customer-1"}
+        self.write_part("object_events", [late], "late")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderLanding, "_remember_objects", interrupted)
+        assert job("erase").exit_code == 0
+    land(job.landing, "decision_events", [{"event_id": "d", "object_id": "late"}])
+    assert "erased rows: 1 of decision_events, 1 of object_events" in job("erase").stdout
+
+
+@pytest.mark.usefixtures("landed")
+def test_a_refused_row_gives_nobody_somebody_elses_object(job, tmp_path):
+    """A row that names another customer than the object's own is a failure of that customer."""
+    moved = [record(2) | {"customer_id": "customer-1"}]
+    assert job.run(manifest(tmp_path / "moved.jsonl", moved)).exit_code == 3
+    ask(job.landing)
+    assert TOLD.replace("2 of encoding_failures", "3 of encoding_failures") in job("erase").stdout
+    assert "object-2" in {row["object_id"] for row in job.rows("embedding_events")}
+
+
 def test_a_request_that_names_two_erases_nobody(job, landed):
     ask(job.landing)
     parts = {part: Path(part).read_bytes() for part in job.parts()}

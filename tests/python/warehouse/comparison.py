@@ -8,6 +8,14 @@ import pyarrow as pa
 from store import Store
 
 TOLERANCE = 1e-9
+# the Python scorer computes hidden layers in single precision, the SQL scorer in double
+SCORE_TOLERANCE = 1e-6
+OF_SCORERS = {
+    "ledger.prediction_scores",
+    "published.predictions",
+    "published.latest_predictions",
+    "restricted.prediction_lineage",
+}
 # when a model ran, and with what: it differs between two builds of one engine too
 OF_THE_RUN = {
     "ledger.encoder_versions": {"recorded_at"},
@@ -53,14 +61,19 @@ def all_differences(
     """Say of every table that differs, or is in one store only, the first few differences."""
     told = {name: ["in one store only"] for name in set(expected) ^ set(found)}
     for name in set(expected) & set(found):
-        told[name] = differences(expected[name], found[name], ignored.get(name, set()))[:3]
+        tolerance = SCORE_TOLERANCE if name in OF_SCORERS else TOLERANCE
+        of_table = ignored.get(name, set())
+        told[name] = differences(expected[name], found[name], of_table, tolerance)[:3]
     return {name: different for name, different in told.items() if different}
 
 
 def differences(
-    one: pa.Table, other: pa.Table, ignored: Collection[str] = frozenset()
+    one: pa.Table,
+    other: pa.Table,
+    ignored: Collection[str] = frozenset(),
+    tolerance: float = TOLERANCE,
 ) -> list[str]:
-    """Say where two tables differ: in their columns, their rows, or a number by more than TOLERANCE.
+    """Say where two tables differ: in columns, in rows, or a number by more than the tolerance.
 
     Rows are paired in the order of all columns that hold no floating point numbers, then of these.
     """
@@ -82,7 +95,7 @@ def differences(
         found += [
             f"{name}: {a!r} and {b!r} at {keys[:3]}"
             for name, a, b in zip(floating, numbers, other_numbers, strict=True)
-            if not _is_close(a, b)
+            if not _is_close(a, b, tolerance)
         ]
     return found
 
@@ -126,11 +139,13 @@ def _plain(value: object) -> str | None:
     return str(int(value)) if not isinstance(value, bool) else str(value)
 
 
-def _is_close(one: object, other: object) -> bool:
+def _is_close(one: object, other: object, tolerance: float) -> bool:
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_is_close, one, other))
+        return len(one) == len(other) and all(
+            _is_close(a, b, tolerance) for a, b in zip(one, other, strict=True)
+        )
     if one is None or other is None:
         return one is other
-    return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE) or (
+    return math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance) or (
         math.isnan(one) and math.isnan(other)
     )

@@ -22,7 +22,6 @@ from encoder_job.folder_landing import FolderLanding
 from encoder_job.identity import event_id
 
 LEDGER = ("ledger", "published")
-FROZEN = ("dataset_snapshots", "dataset_candidates")
 UNCHANGED = "assert_snapshots_are_unchanged"
 
 
@@ -150,13 +149,17 @@ def test_a_second_build_trains_scores_and_changes_nothing(
 def test_no_past_snapshot_is_replaced_and_no_change_of_one_is_overlooked(
     bigquery_built: BigQueryStore,
 ):
-    # what would be made anew would be without it
-    for table in FROZEN:
-        bigquery_built.execute(f"""
+    changes = {
+        f"""
             update ledger.{table} set split = 'changed'
             where split = 'test'
                 and object_id = (select min(object_id) from ledger.{table} where split = 'test')
-        """)
+        """: f"update ledger.{table} set split = 'test' where split = 'changed'"
+        for table in ("dataset_snapshots", "dataset_candidates")
+    }
+    # what would be made anew would be without them
+    for change in changes:
+        bigquery_built.execute(change)
     before = tables_of(bigquery_built, ("ledger",))
     build = bigquery_built.dbt(
         *("build", "--full-refresh", "--exclude-resource-type", "test"),
@@ -165,9 +168,12 @@ def test_no_past_snapshot_is_replaced_and_no_change_of_one_is_overlooked(
     assert build.exit_code == 0, build.output[-4000:]
     assert all_differences(before, tables_of(bigquery_built, ("ledger",)), ignored={}) == {}
 
-    for table in FROZEN:
+    for change_back in changes.values():
+        bigquery_built.execute(change_back)
+    for change, change_back in changes.items():
+        bigquery_built.execute(change)
         assert bigquery_built.dbt("test", "--select", UNCHANGED).exit_code == 1
-        bigquery_built.execute(f"update ledger.{table} set split = 'test' where split = 'changed'")
+        bigquery_built.execute(change_back)
     assert bigquery_built.dbt("test", "--select", UNCHANGED).exit_code == 0
 
 

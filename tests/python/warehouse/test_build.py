@@ -25,6 +25,7 @@ LEDGER = (
     "ledger.dataset_headers",
     "ledger.dataset_snapshots",
     "ledger.training_records",
+    "ledger.split_audits",
     "ledger.evaluation_scores",
     "ledger.prediction_scores",
 )

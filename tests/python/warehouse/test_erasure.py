@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -275,6 +276,14 @@ def test_whose_an_excluded_object_was_is_known_without_its_landed_row(built: Sto
         rows = pq.read_table(part)
         pq.write_table(rows.filter(pc.not_equal(rows["object_id"], object_id)), part)
     store.execute(f"delete from restricted.stg_objects where object_id = '{object_id}'")
+    # and of an object that could not be encoded, by the failure
+    landing = FolderLanding(str(store.landing))
+    failed = {"object_id": "failed", "customer_id": customer, "reason": "missing_content"}
+    failed |= {"object_version": "1", "encoder_id": "minilm-l6-v2", "job_run_id": "run"}
+    landing.write_part("encoding_failures", [failed], "failed")
+    rating = {"event_id": "of failed", "object_id": "failed", "rating": 1.0}
+    rating |= {"rated_at": datetime(2026, 8, 1, tzinfo=UTC)}
+    landing.write_part("rating_events", [rating], "failed")
     ask(store, [customer], [])
     build = store.build_datasets()
     assert build.exit_code == 0, build.output[-4000:]
@@ -284,5 +293,6 @@ def test_whose_an_excluded_object_was_is_known_without_its_landed_row(built: Sto
         "published.predictions",
     ):
         assert not rows_by_subject(store, table, {object_id, customer})[0], table
+    assert tables_with(store, {"failed", "of failed"}) == set()
     tested = store.dbt("test", "--select", "assert_nothing_erased_is_left")
     assert tested.exit_code == 0, tested.output[-4000:]
