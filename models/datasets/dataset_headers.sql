@@ -3,6 +3,10 @@
 {#- A snapshot is taken by its header, also one without examples: from then on its rows, and the candidates that they were chosen
     from, must add up to these sums. -#}
 
+{#- What a name stood for in one snapshot it stands for in all. -#}
+{%- set meanings = {
+    'split_policy': 'split_shares', 'label_rule': 'label_rule_hash', 'exclusion_rules': 'exclusion_rules_hash',
+} -%}
 {#- What decides which objects are candidates, what is known of them, and which of them are kept out. -#}
 {%- set exclusion_models = ['dataset_candidates', 'observed_objects', 'account_statuses', 'decided_labels'] %}
 
@@ -85,33 +89,20 @@ headers as (
 )
 {%- if is_incremental() %},
 
-taken as (
+{%- for name, meaning in meanings.items() %}
+
+taken_{{ name }} as (
     select
-        split_policy,
-        min(split_shares) as split_shares
+        {{ name }},
+        min({{ meaning }}) as {{ meaning }}
     from {{ this }}
-    group by split_policy
+    group by {{ name }}
 ),
+{%- endfor %}
 
 taken_salt as (
     select min(split_salt) as split_salt
     from {{ this }}
-),
-
-taken_label_rules as (
-    select
-        label_rule,
-        min(label_rule_hash) as label_rule_hash
-    from {{ this }}
-    group by label_rule
-),
-
-taken_exclusion_rules as (
-    select
-        exclusion_rules,
-        min(exclusion_rules_hash) as exclusion_rules_hash
-    from {{ this }}
-    group by exclusion_rules
 ),
 
 -- under one policy a customer is on one side for ever, and under one version of a rule its SQL says one thing: what would move
@@ -120,12 +111,10 @@ untaken as (
     select headers.*
     from headers
     cross join taken_salt
-    left join taken
-        on headers.split_policy = taken.split_policy
-    left join taken_label_rules
-        on headers.label_rule = taken_label_rules.label_rule
-    left join taken_exclusion_rules
-        on headers.exclusion_rules = taken_exclusion_rules.exclusion_rules
+    {%- for name in meanings %}
+    left join taken_{{ name }}
+        on headers.{{ name }} = taken_{{ name }}.{{ name }}
+    {%- endfor %}
     where
         not {{ fail_where(
             "taken_salt.split_salt <> headers.split_salt",
@@ -133,12 +122,12 @@ untaken as (
             ~ " headers.split_salt, '. One salt for the life of a store: set it back, or begin another store.')"
         ) }}
         and not {{ fail_where(
-            "taken.split_shares <> headers.split_shares",
-            "concat('split_policies.csv: ', headers.split_policy, ' was ', taken.split_shares, ' and is now ',"
+            "taken_split_policy.split_shares <> headers.split_shares",
+            "concat('split_policies.csv: ', headers.split_policy, ' was ', taken_split_policy.split_shares, ' and is now ',"
             ~ " headers.split_shares, '. Set it back, and give other shares another name.')"
         ) }}
         and not {{ fail_where(
-            "taken_label_rules.label_rule is not null and taken_label_rules.label_rule_hash is distinct from headers.label_rule_hash",
+            "taken_label_rule.label_rule is not null and taken_label_rule.label_rule_hash is distinct from headers.label_rule_hash",
             "concat('label rule ', headers.label_rule, ': its SQL is not what it was when a snapshot followed it. Raise its version in',"
             ~ " ' tasks.csv, or set the SQL back.')"
         ) }}
