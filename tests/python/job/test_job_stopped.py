@@ -77,9 +77,9 @@ def test_runs_killed_at_any_moment_are_continued_to_the_same_bytes(
 
     chance, landing, left_some = random.Random(11), tmp_path / "killed-0", 0
     for kill in range(_KILLS):
-        process = _started(job, source, landing, *options, "--workers", str((1, 4)[kill % 2]))
-        # every other one begins to land before it is killed
-        is_landing = kill % 2
+        # each number of workers is killed at any moment, and after it began to land
+        workers, is_landing = (1, 4, 4, 1)[kill % 4], kill % 2
+        process = _started(job, source, landing, *options, "--workers", str(workers))
         if is_landing:
             _wait_for_a_vector(process, landing)
         try:
