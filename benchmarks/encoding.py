@@ -1,9 +1,10 @@
 """Encoding by the job beside what one would write instead, on one core and on two.
 
-Texts: sentence-transformers' own `encode`. Images: open, transform and run each, as torchvision's
-examples do, in torch. Every way and number of cores is a process of its own, one after the other in
-turn, so that each has a peak of memory; a way is timed after it has warmed up. Prints ratios:
-times of one machine mean nothing on another.
+Texts: sentence-transformers' own `encode`, and the bare matrix products of all their tokens, which
+no exact way can do without. Images: open, transform and run each, as torchvision's examples do, in
+torch. Every way and number of cores is a process of its own, one after the other in turn, so that
+each has a peak of memory; a way is timed after it has warmed up. Prints ratios: times of one
+machine mean nothing on another.
 """
 
 import argparse
@@ -22,6 +23,8 @@ import pyarrow.parquet as pq
 ROUNDS, CORES = 3, (1, 2)
 COUNTS = {"text": 512, "letter": 256, "image": 256}
 WAYS = ("job", "plain")
+# rows of a matrix product: enough for its full speed, and few enough to stay in the cache
+PRODUCT_ROWS = 512
 MANIFESTS = {"text": "objects", "letter": "objects", "image": "images"}
 SIZE = (640, 480)
 
@@ -87,12 +90,7 @@ def plain(kind: str, cores: int) -> tuple[Callable[[list], np.ndarray], dict]:
 
     torch.set_num_threads(cores)
     if kind != "image":
-        from encoder_job.encoders.locations import path_of
-        from encoder_job.encoders.torch_libraries import sentence_transformers
-        from encoder_job.registry import Registry
-
-        path = path_of(Registry(Path()).active("text").location, Path())
-        model = sentence_transformers().SentenceTransformer(str(path), device="cpu")
+        model = sentence_transformer()
         return lambda texts: model.encode(texts, batch_size=32, show_progress_bar=False), {}
     from PIL import Image
 
@@ -125,10 +123,48 @@ def plain(kind: str, cores: int) -> tuple[Callable[[list], np.ndarray], dict]:
     return encode, {}
 
 
+def products(kind: str, cores: int) -> tuple[Callable[[list], np.ndarray], dict]:
+    """Return what multiplies a row for each token of the texts by every matrix of the model."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(cores)
+    model = sentence_transformer()
+    tokens = sum(map(len, model.tokenizer(contents_of(kind), truncation=True)["input_ids"]))
+    matrices = [
+        module.weight.detach().numpy().T
+        for name, module in model.named_modules()
+        # the pooler would take one token of each text, and its output is not used
+        if isinstance(module, torch.nn.Linear) and ".pooler" not in name
+    ]
+    random = np.random.default_rng(1)
+    rows = {
+        len(matrix): random.random((PRODUCT_ROWS, len(matrix)), np.float32) for matrix in matrices
+    }
+
+    def multiply(_texts: list) -> np.ndarray:
+        for start in range(0, tokens, PRODUCT_ROWS):
+            for matrix in matrices:
+                found = rows[len(matrix)][: tokens - start] @ matrix
+        return found
+
+    return multiply, {}
+
+
+def sentence_transformer() -> object:
+    """Load the demo's model of texts as its own library does."""
+    from encoder_job.encoders.locations import path_of
+    from encoder_job.encoders.torch_libraries import sentence_transformers
+    from encoder_job.registry import Registry
+
+    path = path_of(Registry(Path()).active("text").location, Path())
+    return sentence_transformers().SentenceTransformer(str(path), device="cpu")
+
+
 def measure(way: str, kind: str, cores: int, vectors: Path) -> dict:
     """Time one way in this process. Returns seconds and MB, and saves the vectors."""
     contents = contents_of(kind)
-    encode, parts = {"job": job, "plain": plain}[way](kind, cores)
+    encode, parts = {"job": job, "plain": plain, "products": products}[way](kind, cores)
     encode(contents[:32])
     for part in parts.values():
         part.seconds = 0.0
@@ -143,19 +179,29 @@ def measure(way: str, kind: str, cores: int, vectors: Path) -> dict:
     return told | {name: part.seconds for name, part in parts.items()}
 
 
+def speedups(found: dict[str, list[dict]], way: str) -> list[float]:
+    """Return how many times as fast as the plain way another one was, round by round."""
+    return [
+        plain["seconds"] / one["seconds"]
+        for one, plain in zip(found[way], found["plain"], strict=True)
+    ]
+
+
 def compare(kind: str, cores: int) -> None:
     """Run both ways in turn, and print what they took."""
     folder = Path("target/bench/encoding")
     folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[dict]] = {way: [] for way in WAYS}
+    if kind != "image":
+        found["products"] = []
     for _ in range(ROUNDS):
-        for way in WAYS:
+        for way in found:
             options = ["--way", way, "--kind", kind, "--cores", str(cores)]
             done = subprocess.run(
                 [sys.executable, __file__, *options], stdout=subprocess.PIPE, check=True
             )
             found[way].append(json.loads(done.stdout))
-    ratios = [b["seconds"] / a["seconds"] for a, b in zip(*found.values(), strict=True)]
+    ratios = speedups(found, "job")
     peaks = {way: max(one["megabytes"] for one in found[way]) for way in WAYS}
     vectors = [np.load(folder / f"{way}.npy") for way in WAYS]
     cosine = np.sum(vectors[0] * vectors[1], axis=1) / np.prod(
@@ -168,6 +214,9 @@ def compare(kind: str, cores: int) -> None:
         f"{rate:.0f} a second; peak {peaks['job']:.0f} / {peaks['plain']:.0f} MB; largest "
         f"difference {np.abs(vectors[0] - vectors[1]).max():.1e}, least cosine {cosine.min():.6f}"
     )
+    if "products" in found:
+        best = speedups(found, "products")
+        print(f"  the matrix products alone / plain {np.median(best):.2f}")
     if cores == 1:
         one = found["job"][-1]
         print(
@@ -179,7 +228,7 @@ def compare(kind: str, cores: int) -> None:
 def main() -> None:
     """Compare every kind of content, or measure one way for whoever compares."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--way", choices=WAYS)
+    parser.add_argument("--way", choices=[*WAYS, "products"])
     parser.add_argument("--kind", choices=COUNTS)
     parser.add_argument("--cores", type=int)
     asked = parser.parse_args()
