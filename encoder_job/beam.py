@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import apache_beam
+import joblib
 import typer
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -46,7 +47,7 @@ _LOST = (
 _HERE = (
     "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",
     "--direct_running_mode=multi_processing",
-    f"--direct_num_workers={os.cpu_count()}",
+    f"--direct_num_workers={joblib.cpu_count()}",
 )
 
 # what this process has opened, for all parts that it is given of one run; one at a time
@@ -150,14 +151,13 @@ def run_on_beam(assigned: Assignment, source: Source, runner: Runner, options: l
         | "Spread" >> apache_beam.Reshuffle()
         | "Encode" >> apache_beam.ParDo(encode)
     )
-    with _can_end():
+    with runner.recorded(), _can_end():
         result = pipeline.run()
         try:
             result.wait_until_finish()
         except KeyboardInterrupt:
             result.cancel()
             raise
-    found = result.metrics().query(MetricsFilter().with_namespace(_NAMESPACE))
-    for counter in found["counters"]:
-        runner.counts[counter.key.metric.name] += counter.result
-    runner.finish()
+        found = result.metrics().query(MetricsFilter().with_namespace(_NAMESPACE))
+        for counter in found["counters"]:
+            runner.counts[counter.key.metric.name] += counter.result

@@ -81,7 +81,8 @@ MemoryOption = Annotated[
         "--memory-mb",
         envvar="EMBEDDING_STORE_MEMORY_MB",
         min=200,
-        help="What contents that are read ahead may take, beside the encoder and a batch of 16 MB.",
+        help="What contents that are read ahead may take, beside the encoder and three batches "
+        "of 16 MB.",
     ),
 ]
 EncoderOption = Annotated[
@@ -191,7 +192,7 @@ def verify(
     from encoder_job.verification import checked_encoder, compared
 
     loaded, deviation, tolerance = checked_encoder(row, project_dir)
-    alike = compared(loaded)
+    alike = compared(loaded, tolerance)
     typer.echo(f"encoder_id           {row.encoder_id} ({row.state})")
     typer.echo(f"location             {row.location}")
     typer.echo(f"encoder_fingerprint  {loaded.fingerprint}")

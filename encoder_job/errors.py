@@ -1,8 +1,10 @@
 """What can go wrong, as words and codes that never carry an object's content."""
 
+import ctypes
 import json
 import logging
 import os
+import resource
 import sys
 import threading
 import traceback
@@ -13,6 +15,9 @@ from functools import cache, wraps
 from pathlib import Path
 
 import typer
+
+_PACKAGE = Path(__file__).parent
+_PR_SET_DUMPABLE = 4  # of Linux's <sys/prctl.h>
 
 EXIT_UNEXPECTED = 1
 EXIT_REFUSED = 2
@@ -104,12 +109,17 @@ def guarded(command: Callable) -> Callable:
 
 def withheld(error: BaseException) -> str:
     """Tell of an unexpected error by its type and place."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{Path(frame.filename).name}:{frame.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).parent.is_relative_to(_PACKAGE)]
+    places = dict.fromkeys(_place(frame) for frame in (*ours[-1:], frames[-1]))
     return (
-        f"unexpected {type(error).__name__} at {place} (its message is withheld, it may quote "
-        "content); what has landed is whole, run again"
+        f"unexpected {type(error).__name__} at {', in '.join(reversed(places))} (its message is "
+        "withheld, it may quote content); what has landed is whole, run again"
     )
+
+
+def _place(frame: traceback.FrameSummary) -> str:
+    return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
 def quiet_libraries() -> None:
@@ -121,6 +131,11 @@ def quiet_libraries() -> None:
 @cache
 def be_silent() -> None:
     """Have this process tell nothing but what this project says, on `sys.stderr`."""
+    # a dump of a crashed process would hold contents, and the key
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        # a handler of dumps that is a program is not bound by the limit
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     # what compiled libraries write to the error output, a panic or a dump, can quote content
     told = os.dup(2)
     silent = os.open(os.devnull, os.O_WRONLY)

@@ -22,12 +22,12 @@ from encoder_job.schemas import SCHEMAS, SUBJECTS, optional_columns, tables_with
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PART, _TEMPORARY = "part-", ".part"
 _STALE_SECONDS = 3600
+# what these store can be seen only when it is whole
+_OBJECT_STORES = {"s3", "gs", "abfs", "oss", "oci", "memory"}
 
 
 class FolderLanding:
     """A folder, or any fsspec URL, with one folder of Parquet parts for each landing table."""
-
-    part_objects = 256
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
@@ -188,10 +188,16 @@ class FolderLanding:
         with self._clear_errors(path):
             if self._is_local:
                 replace_file(Path(path), content)
-            else:
-                # object stores show an object only when it is whole
-                self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+                return
+            folder, _, name = path.rpartition("/")
+            self._fs.makedirs(folder, exist_ok=True)
+            if _OBJECT_STORES & {*_protocols(self._fs)}:
                 self._fs.pipe_file(path, content)
+                return
+            # under a name that no reader looks for, which a run that goes on writes over
+            temporary = f"{folder}/.{name}{_TEMPORARY}"
+            self._fs.pipe_file(temporary, content)
+            self._fs.mv(temporary, path)
 
     def _drop_stale_parts(self, table: str, seconds: float = _STALE_SECONDS) -> None:
         """Remove what a killed run left half written; a reader never sees these names."""

@@ -11,9 +11,6 @@ import pyarrow as pa
 class Landing(Protocol):
     """The landing tables of `schemas.py`, in a folder or in a warehouse's dataset."""
 
-    # objects in one part, which is also the most that a kill can cost
-    part_objects: int
-
     def alone(self) -> AbstractContextManager[None]:
         """Hold the landing for one run, where that can be had."""
 

@@ -1,17 +1,19 @@
 """The run: read, compare with what has landed, encode what is new, land it.
 
-A batch lands in this order: object events, failures, embedding events. Whatever a kill leaves
+A part lands in this order: object events, failures, embedding events. Whatever a kill leaves
 behind is therefore found again by its ids, and the same command completes it. While a batch is
-encoded the next one is read.
+encoded the next one is read, and what has been encoded lands.
 """
 
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from math import inf
 
 import numpy as np
@@ -20,8 +22,9 @@ from encoder_job import __version__
 from encoder_job.encoders.base import Encoded, Encoder
 from encoder_job.erasure import requested_erasures
 from encoder_job.errors import Refusal
-from encoder_job.identity import ContentMac, canonical_hash, event_id
+from encoder_job.identity import ContentMac, event_id
 from encoder_job.isolation import encode_each
+from encoder_job.known import Known, Version, metadata_digest
 from encoder_job.landing import Landing
 from encoder_job.readers import Row, Source
 from encoder_job.registry import EncoderRow
@@ -32,21 +35,15 @@ _COUNTS = (
     *("already", "repeats", "erased", "truncated", "failed"),
 )
 _PAUSE_SECONDS = 0.2  # between two looks at whether a paced run was stopped
-_PART_SIZE = 16_000_000  # characters or bytes
+# what is encoded at once: so many rows, or so many characters or bytes
+BATCH_ROWS, _BATCH_SIZE = 256, 16_000_000
+# what lands at once: some ten megabytes of vectors, which is what a warehouse likes, or what a
+# minute gave, which is the most that a kill costs; BigQuery takes 1,500 loads a table and day
+PART_ROWS, PART_SECONDS = 16_384, 60.0
 
 
 class _Stopped(Exception):  # noqa: N818 - no error: somebody asked for it
     """The run reads no further."""
-
-
-@dataclass
-class _Known:
-    """What is known of an object's version: from the landing, or from an earlier row."""
-
-    key_id: str
-    mac: str
-    metadata: bytes
-    is_seen: bool = False
 
 
 @dataclass
@@ -56,9 +53,23 @@ class _Batch:
     rows: list[Row] = field(default_factory=list)
     size: int = 0
 
-    def is_full(self, part_objects: int) -> bool:
+    def is_full(self) -> bool:
         largest = max(len(self.objects), len(self.failures), len(self.rows))
-        return largest >= part_objects or self.size >= _PART_SIZE
+        return largest >= BATCH_ROWS or self.size >= _BATCH_SIZE
+
+
+@dataclass
+class _Part:
+    """What has been encoded and has not landed."""
+
+    objects: list[dict] = field(default_factory=list)
+    failures: list[dict] = field(default_factory=list)
+    events: list[dict] = field(default_factory=list)
+    since: float = field(default_factory=time.monotonic)
+
+    def is_due(self) -> bool:
+        largest = max(len(self.objects), len(self.failures), len(self.events))
+        return largest >= PART_ROWS or time.monotonic() - self.since >= PART_SECONDS
 
 
 class Runner:
@@ -81,78 +92,90 @@ class Runner:
         self.counts: Counter[str] = Counter(dict.fromkeys(_COUNTS, 0))
         # rows that a source did not even read, as they were not wanted
         self._left_out = 0
-        # when each version became known: two at one moment have no order
-        self._versions: dict[tuple[str, datetime], str] = {}
+        self._part = _Part()
         self._erased = requested_erasures(landing)
-        self._known = self._landed_objects()
-        self._events = self._landed_events()
-        self._failures = self._landed_failures()
+
+    @cached_property
+    def _known(self) -> Known:
+        # not before it is needed: whoever sends parts to workers needs none of it
+        return Known(self._landing, self._registered.encoder_id, self._encoder.fingerprint)
 
     def run(
         self, source: Source, newest_first: bool = False, most_per_second: float = inf
     ) -> Counter[str]:
         """Land what is new of a source. Returns what was counted."""
-        self.land(source.rows(self.is_wanted, newest_first), most_per_second)
-        self.finish()
+        with self.recorded():
+            self.land(source.rows(self.is_wanted, newest_first), most_per_second)
         return self.counts
 
     def land(self, rows: Iterable[Row], most_per_second: float = inf) -> None:
         """Land what is new of some rows, and count it."""
-        broken: Refusal | None = None
+        broken: list[Refusal] = []
+        begun: tuple[_Batch, Future] | None = None
+        due = time.monotonic()
         with ThreadPoolExecutor(1) as encoding:
-            batch = _Batch()
-            begun: tuple[_Batch, Future] | None = None
-            due = time.monotonic()
             try:
-                for row in rows:
-                    self.counts["read"] += 1
-                    self._take(row, batch)
-                    if batch.is_full(self._landing.part_objects):
-                        self._finish(begun)
+                for batch in self._batches(_whole(rows, broken)):
+                    if batch.rows:
                         self._wait(due)
-                        due = max(due, time.monotonic()) + len(batch.rows) / most_per_second
-                        begun, batch = self._begin(batch, encoding), _Batch()
-                    self._tell()
-            except _Stopped:
-                pass
-            except Refusal as refusal:
-                # of a source that broke on the way: what had been taken lands. That of an encoder
-                # is raised again by the batch that it failed on
-                broken = refusal
-            self._finish(begun)
-            self._finish(self._begin(batch, encoding))
+                    due = max(due, time.monotonic()) + len(batch.rows) / most_per_second
+                    contents = [row.content for row in batch.rows]
+                    encoded = encoding.submit(encode_each, self._encoder, contents)
+                    # the encoder has the next batch before it can wait for this one to land
+                    begun, done = (batch, encoded), begun
+                    self._gather(done)
+                self._gather(begun)
+            finally:
+                self._land_part()
         if broken:
-            raise broken
+            raise broken[0]
 
-    def finish(self) -> None:
-        """Record the end of a run that landed something."""
-        if any(self.counts[table] for table in _LANDED):
-            self._land_phase("stopped" if self.is_stopped else "finished")
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Record the end of a run that landed something, however it ends."""
+        try:
+            yield
+        except BaseException:
+            # the landing itself may be what broke
+            with suppress(Exception):
+                self._land_end("failed")
+            raise
+        self._land_end("stopped" if self.is_stopped else "finished")
 
-    def _tell(self) -> None:
-        """Tell how far the run is, and end its reading if it was stopped."""
-        self._on_progress(self.counts["read"] + self._left_out)
-        if self.is_stopped:
-            raise _Stopped
+    def _batches(self, rows: Iterable[Row]) -> Iterator[_Batch]:
+        """Take rows until they end, or somebody stops the run: then a part of a batch is left."""
+        batch = _Batch()
+        for row in rows:
+            self.counts["read"] += 1
+            self._take(row, batch)
+            if batch.is_full():
+                yield batch
+                batch = _Batch()
+            self._on_progress(self.counts["read"] + self._left_out)
+            if self.is_stopped:
+                return
+        yield batch
 
     def _wait(self, until: float) -> None:
         while not self.is_stopped and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, _PAUSE_SECONDS))
 
     def stop(self) -> None:
-        """Read no further: what has been read lands, and the run ends."""
+        """Read no further: the batches that were begun land, and the run ends."""
         self.is_stopped = True
 
     def is_wanted(self, object_id: str, object_version: str, customer_id: str | None) -> bool:
         """Tell a source that can leave rows out whether a row is to be read."""
         if self._erased.covers(object_id, customer_id):
             self.counts["erased"] += 1
-        elif event_id(object_id, object_version, self._encoder.fingerprint) in self._events:
+        elif self._known.has_event(self._event_id(object_id, object_version)):
             self.counts["already"] += 1
         else:
             return True
         self._left_out += 1
-        self._tell()
+        self._on_progress(self.counts["read"] + self._left_out)
+        if self.is_stopped:
+            raise _Stopped
         return False
 
     def _take(self, row: Row, batch: _Batch) -> None:
@@ -168,8 +191,7 @@ class Runner:
         if row.fault:
             self._fail(row, row.fault, batch)
             return
-        event = event_id(row.object_id, row.object_version, self._encoder.fingerprint)
-        if event in self._events:
+        if self._known.has_event(self._event_id(row.object_id, row.object_version)):
             self.counts["already"] += 1
         else:
             batch.rows.append(row)
@@ -180,33 +202,31 @@ class Runner:
         key = (row.object_id, row.object_version)
         content = row.content
         mac = self.mac.of(content.encode() if isinstance(content, str) else content)
-        metadata = _digest(row.customer_id, row.source_reference, row.object_created_at)
-        known = self._known.get(key)
+        metadata = metadata_digest(row.customer_id, row.source_reference, row.object_created_at)
+        found = Version(self.mac.key_id, mac, metadata, is_seen=True)
+        known = self._known.version(*key)
         if known is None:
-            moment = (row.object_id, row.landed_at or row.object_created_at)
-            if self._versions.setdefault(moment, row.object_version) != row.object_version:
+            moment = row.landed_at or row.object_created_at
+            # two versions of one moment have no order
+            if self._known.version_at(row.object_id, moment, row.object_version) != key[1]:
                 return "version_without_time"
-            self._known[key] = _Known(self.mac.key_id, mac, metadata, is_seen=True)
+            self._known.put_version(*key, found)
             batch.objects.append(self._object_event(row, mac))
             return None
-        if known.key_id != self.mac.key_id:
-            # landed under an older key: its content cannot be compared, and is not made again
-            known.key_id, known.mac = self.mac.key_id, mac
-        if known.mac != mac:
+        # what landed under an older key cannot be compared, and is not made again
+        if known.mac_key_id == self.mac.key_id and known.mac != mac:
             return "content_changed"
         if known.metadata != metadata:
             return "duplicate_object"
         if known.is_seen:
             return "repeat"
-        known.is_seen = True
+        self._known.put_version(*key, found)
         return None
 
     def _fail(self, row: Row, reason: str, batch: _Batch) -> None:
         self.counts["failed"] += 1
         self._on_fault(row.place, reason)
-        key = (row.object_id, row.object_version, reason)
-        if key not in self._failures:
-            self._failures.add(key)
+        if self._known.add_failure(row.object_id, row.object_version, reason):
             batch.failures.append(
                 {
                     "object_id": row.object_id,
@@ -219,31 +239,32 @@ class Runner:
                 }
             )
 
-    def _begin(self, batch: _Batch, encoding: ThreadPoolExecutor) -> tuple[_Batch, Future]:
-        """Land a batch's objects, and have its contents encoded meanwhile."""
-        contents = [row.content for row in batch.rows]
-        vectors = encoding.submit(encode_each, self._encoder, contents)
-        self._part("object_events", batch.objects, ("object_id", "object_version"))
-        return batch, vectors
-
-    def _finish(self, begun: tuple[_Batch, Future] | None) -> None:
-        """Land the vectors and the failures of a batch."""
+    def _gather(self, begun: tuple[_Batch, Future] | None) -> None:
+        """Add a batch, once it has been encoded, to what is to land."""
         if begun is None:
             return
-        batch, vectors = begun
-        events = []
-        for row, result in zip(batch.rows, vectors.result(), strict=True):
+        batch, encoded = begun
+        for row, result in zip(batch.rows, encoded.result(), strict=True):
             if isinstance(result, str):
                 self._fail(row, result, batch)
             else:
-                events.append(self._embedding_event(row, result))
-        failure_key = ("object_id", "object_version", "encoder_id", "reason")
-        self._part("encoding_failures", batch.failures, failure_key)
-        landed_at = datetime.now(UTC)
-        events = [event | {"landed_at": landed_at} for event in events]
-        self._part("embedding_events", events, ("event_id",))
+                self._part.events.append(self._embedding_event(row, result))
+        self._part.objects += batch.objects
+        self._part.failures += batch.failures
+        if self._part.is_due():
+            self._land_part()
 
-    def _part(self, table: str, rows: list[dict], key: tuple[str, ...]) -> None:
+    def _land_part(self) -> None:
+        # what could not land is not tried again by this run: it may have landed in part
+        part, self._part = self._part, _Part()
+        self._write("object_events", part.objects, ("object_id", "object_version"))
+        failure_key = ("object_id", "object_version", "encoder_id", "reason")
+        self._write("encoding_failures", part.failures, failure_key)
+        landed_at = datetime.now(UTC)
+        events = [event | {"landed_at": landed_at} for event in part.events]
+        self._write("embedding_events", events, ("event_id",))
+
+    def _write(self, table: str, rows: list[dict], key: tuple[str, ...]) -> None:
         if not rows:
             return
         if not self._is_started:
@@ -252,6 +273,10 @@ class Runner:
         ids = [[row[column] for column in key] for row in rows]
         if self._landing.write_part(table, rows, ids):
             self.counts[table] += len(rows)
+
+    def _land_end(self, phase: str) -> None:
+        if any(self.counts[table] for table in _LANDED):
+            self._land_phase(phase)
 
     def _land_phase(self, phase: str) -> None:
         row = {
@@ -284,8 +309,8 @@ class Runner:
         }
 
     def _embedding_event(self, row: Row, result: Encoded) -> dict:
-        event = event_id(row.object_id, row.object_version, self._encoder.fingerprint)
-        self._events.add(event)
+        event = self._event_id(row.object_id, row.object_version)
+        self._known.add_event(event)
         self.counts["truncated"] += result.is_truncated
         return {
             "event_id": event,
@@ -303,37 +328,15 @@ class Runner:
             "embedding": result.vector,
         }
 
-    def _landed_objects(self) -> dict[tuple[str, str], _Known]:
-        known: dict[tuple[str, str], _Known] = {}
-        columns = ["object_id", "object_version", "content_mac_key_id", "content_mac"]
-        described = ["customer_id", "source_reference", "object_created_at", "landed_at"]
-        for batch in self._landing.read("object_events", columns + described):
-            for *values, customer, reference, created, landed in zip(
-                *(batch[name] for name in columns + described), strict=True
-            ):
-                object_id, version, key_id, mac = values
-                self._versions.setdefault((object_id, landed or created), version)
-                found = _Known(key_id, mac, _digest(customer, reference, created))
-                known.setdefault((object_id, version), found)
-        return known
-
-    def _landed_events(self) -> set[str]:
-        found = set()
-        for batch in self._landing.read("embedding_events", ["event_id", "encoder_fingerprint"]):
-            for event, fingerprint in zip(*batch.values(), strict=True):
-                if fingerprint == self._encoder.fingerprint:
-                    found.add(event)
-        return found
-
-    def _landed_failures(self) -> set[tuple[str | None, str, str]]:
-        found = set()
-        columns = ["object_id", "object_version", "reason", "encoder_id"]
-        for batch in self._landing.read("encoding_failures", columns):
-            for *key, encoder_id in zip(*batch.values(), strict=True):
-                if encoder_id == self._registered.encoder_id:
-                    found.add(tuple(key))
-        return found
+    def _event_id(self, object_id: str, object_version: str) -> str:
+        return event_id(object_id, object_version, self._encoder.fingerprint)
 
 
-def _digest(customer_id: str, source_reference: str, created_at: datetime) -> bytes:
-    return bytes.fromhex(canonical_hash([customer_id, source_reference, str(created_at)]))
+def _whole(rows: Iterable[Row], broken: list[Refusal]) -> Iterator[Row]:
+    """Yield rows to the end, also to that of a source which breaks: what was taken lands."""
+    try:
+        yield from rows
+    except _Stopped:
+        pass
+    except Refusal as refusal:
+        broken.append(refusal)

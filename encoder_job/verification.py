@@ -1,5 +1,6 @@
 """Whether an encoder is the registered one, and computes what it did, alone and in company."""
 
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -54,26 +55,36 @@ def _contents_in_company(modality: str) -> list[str | bytes]:
     return [" ".join(text[turn:] + text[:turn]) for turn in range(_TURNS) for text in words]
 
 
-def compared(encoder: Encoder) -> str:
-    """Compare the vectors of public contents alone, and beside others in two orders.
+def compared(encoder: Encoder, tolerance: float) -> str:
+    """Compare vectors of public contents alone, beside others in two orders, and side by side.
 
-    Refuse an encoder that should give the same bytes and does not.
+    Refuse an encoder that should give the same bytes and does not, or strays beyond the tolerance.
     """
     contents = _contents_in_company(encoder.modality)
-    alone, forward, backward = (
-        np.stack([result.vector for result in results])
-        for results in (
-            [result for content in contents for result in encode_probe(encoder, [content])],
-            encode_probe(encoder, contents),
-            encode_probe(encoder, contents[::-1])[::-1],
-        )
-    )
-    if alone.tobytes() == forward.tobytes() == backward.tobytes():
+    alone = _vectors(encoder, *([content] for content in contents))
+    others = [
+        _vectors(encoder, contents),
+        _vectors(encoder, contents[::-1])[::-1],
+        _vectors(_with_workers(encoder), contents),
+    ]
+    if all(vectors.tobytes() == alone.tobytes() for vectors in others):
         return "the same bytes"
-    far = max(float(np.abs(alone - vectors).max()) for vectors in (forward, backward))
-    if encoder.is_exact:
+    far = max(float(np.abs(alone - vectors).max()) for vectors in others)
+    if encoder.is_exact or far > tolerance:
         raise Refusal(
             f"{encoder.runtime}: a vector changes by up to {far:.1e} with what is encoded beside "
             "it, so that one person's would depend on others; do not use this encoder here"
         )
     return f"within {far:.1e}"
+
+
+def _vectors(encoder: Encoder, *batches: list[str | bytes]) -> np.ndarray:
+    results = [result for batch in batches for result in encode_probe(encoder, batch)]
+    return np.stack([result.vector for result in results])
+
+
+def _with_workers(encoder: Encoder) -> Encoder:
+    """Return the encoder with another number of workers."""
+    other = copy(encoder)
+    other.workers = 1 if encoder.workers > 1 else 2
+    return other

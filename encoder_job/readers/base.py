@@ -7,6 +7,7 @@ what is wrong with one row becomes that row's failure, and its neighbours arrive
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import starmap
@@ -14,6 +15,7 @@ from typing import Protocol
 from uuid import UUID
 
 import fsspec
+from fsspec.implementations.cached import CachingFileSystem
 
 from encoder_job.errors import Refusal
 
@@ -27,8 +29,8 @@ MOST_BYTES = 100_000_000
 MEMORY_BYTES = 1_000_000_000
 # contents that are fetched side by side, and rows that are held ready
 _FETCHERS, _AHEAD = 8, 32
-# filesystems of fsspec that keep a copy of what they read
-_KEEPING = ("simplecache", "filecache", "blockcache")
+# so many contents that cannot be opened, one after the other, are the store's matter, not theirs
+_MOST_UNREADABLE = 100
 
 
 @dataclass
@@ -98,44 +100,82 @@ def require(columns: Iterable[str], source: str) -> None:
 
 
 class RowParser:
-    """Turns raw values into rows. `fetch` opens a path without a scheme, else a local file.
+    """Turns raw values into rows.
 
     Contents that are read ahead take no more than `memory` bytes, or are a single one.
     """
 
-    def __init__(
-        self, modality: str, memory: int, fetch: Callable[[str], bytes] | None = None
-    ) -> None:
+    def __init__(self, modality: str, memory: int) -> None:
         self._is_text, self._memory = modality == "text", memory
-        self._fetch_beside = fetch
+        # contents, one after the other, that could not be opened
+        self._unreadable = 0
 
-    def __call__(self, records: Iterable[Record]) -> Iterator[Row]:
-        """Yield the rows in order; their contents are fetched side by side, a few rows ahead."""
-        with ThreadPoolExecutor(_FETCHERS) as pool:
-            # rows to come, with what each may take
-            ahead: deque[tuple[Future[Row], int]] = deque()
+    def __call__(
+        self,
+        records: Iterable[Record],
+        is_wanted: Wanted,
+        fetch_beside: Callable[[str], bytes] | None = None,
+    ) -> Iterator[Row]:
+        """Yield the rows in order; their contents are fetched side by side, a few rows ahead.
+
+        What lies elsewhere is fetched only for rows that are wanted; other rows are left out.
+        `fetch_beside` opens a path without a scheme, which otherwise is a local file.
+        """
+        # rows to come, with what each may take
+        ahead: deque[tuple[Future[Row], int]] = deque()
+        pool = ThreadPoolExecutor(_FETCHERS)
+        try:
             for record in records:
+                row = self._identified(record)
+                if (
+                    row.fault is None
+                    and _is_elsewhere(record.values)
+                    and not is_wanted(row.object_id, row.object_version, row.customer_id)
+                ):
+                    continue
                 most = _most_bytes(record)
                 while ahead and (
                     len(ahead) > _AHEAD or sum(starmap(_held_bytes, ahead)) + most > self._memory
                 ):
-                    yield ahead.popleft()[0].result()
-                ahead.append((pool.submit(self.row, record), most))
+                    yield self._next(ahead)
+                completed = pool.submit(self._completed, row, record, fetch_beside)
+                ahead.append((completed, most))
             while ahead:
-                yield ahead.popleft()[0].result()
+                yield self._next(ahead)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
-    def row(self, record: Record) -> Row:
-        """Return one row, with its fault if it has one."""
-        row = Row(place=record.place)
-        try:
-            if isinstance(record.values, Fault):
-                raise record.values
-            self._fill(row, record.values)
-        except Fault as fault:
-            row.fault = str(fault)
+    def _next(self, ahead: deque[tuple[Future[Row], int]]) -> Row:
+        row = ahead.popleft()[0].result()
+        self._unreadable = self._unreadable + 1 if row.fault == "content_unreadable" else 0
+        if self._unreadable >= _MOST_UNREADABLE:
+            raise Refusal(
+                f"{row.place}: this content and the {_MOST_UNREADABLE - 1} before it could not be "
+                "opened: their store does not answer, or access to it has ended; mend that and run "
+                "the same command again, which continues"
+            )
         return row
 
-    def _fill(self, row: Row, values: dict) -> None:
+    def _identified(self, record: Record) -> Row:
+        """Return a row without its content, with its fault if it has one."""
+        row = Row(place=record.place)
+        with _faults_of(row):
+            if isinstance(record.values, Fault):
+                raise record.values
+            self._identify(row, record.values)
+        return row
+
+    def _completed(
+        self, row: Row, record: Record, fetch_beside: Callable[[str], bytes] | None
+    ) -> Row:
+        if row.fault is None:
+            with _faults_of(row):
+                row.content = self._content(record.values, fetch_beside)
+                if not row.content.strip():
+                    raise Fault("empty_content")
+        return row
+
+    def _identify(self, row: Row, values: dict) -> None:
         # the identity first, so that a failure names its object where that is known
         row.object_id = _required(values, "object_id")
         row.object_version = text_of(values, "object_version") or DEFAULT_VERSION
@@ -148,17 +188,13 @@ class RowParser:
         # one object from the year 2062 would set the clock of every dataset
         if (row.landed_at or row.object_created_at) > datetime.now(UTC) + CLOCK_TOLERANCE:
             raise Fault("in_the_future")
-        row.content = self._content(values)
-        if not row.content.strip():
-            row.fault = "empty_content"
 
-    def _content(self, values: dict) -> str | bytes:
-        content, uri = values.get("content"), values.get("content_uri")
-        # a CSV file cannot tell an empty cell from none
-        if content is None or (content in ("", b"") and uri):
-            if uri in (None, "", b""):
-                raise Fault("missing_content")
-            content = self._fetch(_decoded(uri, "invalid_content"))
+    def _content(self, values: dict, fetch_beside: Callable[[str], bytes] | None) -> str | bytes:
+        content = values.get("content")
+        if _is_elsewhere(values):
+            content = _fetched(_decoded(values["content_uri"], "invalid_content"), fetch_beside)
+        elif content is None:
+            raise Fault("missing_content")
         if isinstance(content, memoryview):
             content = bytes(content)
         if not isinstance(content, (str, bytes) if self._is_text else bytes):
@@ -167,15 +203,30 @@ class RowParser:
             raise Fault("content_too_large")
         return _decoded(content, "invalid_content") if self._is_text else content
 
-    def _fetch(self, uri: str) -> bytes:
-        try:
-            if "://" in uri or self._fetch_beside is None:
-                return read_some(*filesystem_of(uri))
-            return self._fetch_beside(uri)
-        except FileNotFoundError:
-            raise Fault("content_missing") from None
-        except Exception:
-            raise Fault("content_unreadable") from None
+
+def _fetched(uri: str, fetch_beside: Callable[[str], bytes] | None) -> bytes:
+    try:
+        if "://" in uri or fetch_beside is None:
+            return read_some(*filesystem_of(uri))
+        return fetch_beside(uri)
+    except FileNotFoundError:
+        raise Fault("content_missing") from None
+    except Exception:
+        raise Fault("content_unreadable") from None
+
+
+@contextmanager
+def _faults_of(row: Row) -> Iterator[None]:
+    try:
+        yield
+    except Fault as fault:
+        row.fault = str(fault)
+
+
+def _is_elsewhere(values: dict) -> bool:
+    content, uri = values.get("content"), values.get("content_uri")
+    # a CSV file cannot tell an empty cell from none
+    return uri not in (None, "", b"") and content in (None, "", b"")
 
 
 def _most_bytes(record: Record) -> int:
@@ -190,9 +241,15 @@ def _held_bytes(row: Future[Row], most: int) -> int:
 
 def filesystem_of(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     """Open a URL or a path. Raise ValueError where contents would be kept on this machine."""
-    if any(link.partition("://")[0] in _KEEPING for link in url.split("::")):
+    if any(_keeps_copies(link.partition("://")[0]) for link in url.split("::")):
         raise ValueError("contents are not to be kept on this machine")
     return fsspec.core.url_to_fs(url)
+
+
+def _keeps_copies(protocol: str) -> bool:
+    return protocol in fsspec.available_protocols() and issubclass(
+        fsspec.get_filesystem_class(protocol), CachingFileSystem
+    )
 
 
 def read_some(fs: fsspec.AbstractFileSystem, path: str) -> bytes:

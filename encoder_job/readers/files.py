@@ -2,10 +2,10 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from math import inf
+from math import ceil, inf
 from typing import BinaryIO
 
 import fsspec
@@ -29,9 +29,13 @@ from encoder_job.readers.base import (
 )
 from encoder_job.readers.shards import Ranges, split
 
-_WINDOW_ROWS = 20_000
+# newest first, files are read again for every window of rows: of at least so many, and so often
+_WINDOW_ROWS, _MOST_WINDOWS = 20_000, 20
 # rows of a Parquet file, with their contents, that are held at once
 _BATCH_ROWS = 32
+_BUFFER_BYTES = 1_000_000
+# ranges of rows that are no further apart are read in one go
+_NEAR_ROWS = 1_000
 FORMATS = (".parquet", ".csv", ".jsonl", ".ndjson")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # a longer field is refused by the csv module; a text may well be longer than its default
@@ -42,7 +46,8 @@ class Manifest:
     """One file, or a folder of files, locally or at any fsspec URL."""
 
     def __init__(self, source: str, modality: str, memory: int) -> None:
-        self.source, self._modality, self._memory = source, modality, memory
+        self.source, self._memory = source, memory
+        self._parse = RowParser(modality, memory)
         try:
             self._fs, self._path = filesystem_of(source)
             is_folder = self._fs.isdir(self._path)
@@ -66,18 +71,16 @@ class Manifest:
         """Refuse what is wrong with whole files, before anything lands. Returns the rows."""
         return sum(self._file(path).check() for path in self._files)
 
-    def rows(self, _is_wanted: Wanted, newest_first: bool = False) -> Iterator[Row]:
-        """Yield every row of every file: what has landed is compared with it.
+    def rows(self, is_wanted: Wanted, newest_first: bool = False) -> Iterator[Row]:
+        """Yield every row whose content stands in it, for comparison, and others if wanted.
 
-        Newest first, the files are read once for every `_WINDOW_ROWS` rows, and within these rows
-        the order is that of the files: no more than one moment a row is held.
+        Newest first, the files are read once for every window of creation, and within a window the
+        order is that of the files: no more than one moment a row is held.
         """
         for lower, upper in self._windows() if newest_first else [(-inf, inf)]:
             for path in self._files:
-                records = self._records(path)
-                yield from self._parsed(
-                    path, (it for it in records if lower <= _created(it.values) < upper)
-                )
+                found = (it for it in self._records(path) if lower <= _created(it.values) < upper)
+                yield from self._parse(found, is_wanted, self._beside(path))
 
     def shards(self) -> Iterator[Ranges]:
         """Yield ranges of rows of about `SHARD_ROWS`, after one look at all ids."""
@@ -89,24 +92,30 @@ class Manifest:
         )
         yield from split(counts, ids)
 
-    def rows_of(self, shard: Ranges, _is_wanted: Wanted) -> Iterator[Row]:
-        """Yield the rows of some ranges.
+    def rows_of(self, shard: Ranges, is_wanted: Wanted) -> Iterator[Row]:
+        """Yield the rows of some ranges, as `rows` does.
 
-        A file is read from the row group in which a range begins, one without from its beginning.
+        A file is read from the row group in which a range begins, one without from its beginning,
+        and read on to the next range if that is near.
         """
         for path, ranges in shard.items():
-            for start, stop in ranges:
-                yield from self._parsed(path, islice(self._records(path, start), stop - start))
+            for near in _neighbours(ranges):
+                records = self._records_of(path, near)
+                yield from self._parse(records, is_wanted, self._beside(path))
+
+    def _records_of(self, path: str, ranges: list[tuple[int, int]]) -> Iterator[Record]:
+        at = ranges[0][0]
+        records = self._records(path, at)
+        for start, stop in ranges:
+            yield from islice(records, start - at, stop - at)
+            at = stop
 
     def _records(self, path: str, start: int = 0) -> Iterator[Record]:
         for number, values in enumerate(self._file(path).records(start=start), start + 1):
             yield Record(f"{self._name(path)} row {number}", values)
 
-    def _parsed(self, path: str, records: Iterable[Record]) -> Iterator[Row]:
-        return RowParser(self._modality, self._memory, self._beside(path))(records)
-
     def _windows(self) -> Iterator[tuple[float, float]]:
-        """Yield ranges of creation, newest first, that hold about `_WINDOW_ROWS` rows each."""
+        """Yield ranges of creation, newest first, that hold about as many rows each."""
         moments = sorted(
             (
                 _created(values)
@@ -115,8 +124,8 @@ class Manifest:
             ),
             reverse=True,
         )
-        upper = inf
-        for lower in moments[_WINDOW_ROWS - 1 :: _WINDOW_ROWS]:
+        upper, rows = inf, max(_WINDOW_ROWS, ceil(len(moments) / _MOST_WINDOWS))
+        for lower in moments[rows - 1 :: rows]:
             if lower < upper:
                 yield lower, upper
                 upper = lower
@@ -275,7 +284,8 @@ class _Parquet(_File):
 
     def _parquet(self, file: BinaryIO) -> pq.ParquetFile:
         try:
-            return pq.ParquetFile(file)
+            # a page after the other: by default a column of a whole row group is read at once
+            return pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
             raise self._refusal(
                 f"is no Parquet file ({type(error).__name__}); replace it"
@@ -303,6 +313,17 @@ _TEXTS = (
     pa.types.is_binary,
     pa.types.is_large_binary,
 )
+
+
+def _neighbours(ranges: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    """Yield ranges together that lie near each other."""
+    near = ranges[:1]
+    for one in ranges[1:]:
+        if one[0] - near[-1][1] > _NEAR_ROWS:
+            yield near
+            near = []
+        near.append(one)
+    yield near
 
 
 def _rows_within(part: pq.ParquetFile, memory: int) -> int:

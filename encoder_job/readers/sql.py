@@ -42,7 +42,7 @@ class SqlSource:
     """The rows of one query: `sql:` and the file that holds it; the URL comes by environment."""
 
     def __init__(self, source: str, modality: str, memory: int) -> None:
-        self.source, self._parsed = source, RowParser(modality, memory)
+        self.source, self._parse = source, RowParser(modality, memory)
         url = os.environ.get(URL_VARIABLE)
         if not url:
             raise Refusal(
@@ -123,7 +123,8 @@ class SqlSource:
         yield from self._rows(is_wanted, keys)
 
     def _rows(self, is_wanted: Wanted, keys: sqlalchemy.TextClause) -> Iterator[Row]:
-        yield from self._parsed(self._records(self._wanted(is_wanted, keys)))
+        # asked once: what comes after that is wanted
+        yield from self._parse(self._records(self._wanted(is_wanted, keys)), lambda *_: True)
 
     def _records(self, wanted: Iterator) -> Iterator[Record]:
         while chunk := list(islice(wanted, self._content_rows)):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 from typer.testing import CliRunner
 
 from encoder_job.cli import app
@@ -101,6 +102,12 @@ def manifest(path: Path, records: list[dict]) -> Path:
 def text(words: int, seed: int = 0) -> str:
     """A text of so many words, always the same one."""
     return " ".join(_WORDS[(seed + 7 * n + n // 5) % len(_WORDS)] for n in range(words))
+
+
+def small_parts(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Have so many objects encoded at once, and landed at once."""
+    monkeypatch.setattr("encoder_job.runner.BATCH_ROWS", count)
+    monkeypatch.setattr("encoder_job.runner.PART_ROWS", count)
 
 
 def build_tiny_model(folder: Path) -> Path:

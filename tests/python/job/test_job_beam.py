@@ -18,6 +18,7 @@ _COMMAND = "from encoder_job.cli import main; main()"
 _BROKEN_ONCE = """
 import sys
 from pathlib import Path
+from encoder_job import runner
 from encoder_job.assignment import Assignment
 from encoder_job.beam import EncodeShard
 from encoder_job.folder_landing import FolderLanding
@@ -28,6 +29,7 @@ source, landing, project = sys.argv[1:]
 assigned = Assignment(source, Registry(Path(project)).get("tiny"), landing, Path(project), 1, 10**9)
 encode = EncodeShard(assigned, "a run", ContentMac.from_environment().key_id)
 write, count = FolderLanding.write_part, 0
+runner.PART_ROWS = 256
 
 def broken(self, table, rows, ids):
     global count

@@ -290,7 +290,7 @@ class WatchedFile:
         return self._file.read(size)
 
 
-@pytest.mark.parametrize("chain", ["simplecache::file://", "filecache::file://"])
+@pytest.mark.parametrize("chain", ["simplecache::file://", "filecache::file://", "cached::file://"])
 def test_no_filesystem_that_keeps_contents_is_used(image_job, tmp_path, chain):
     (tmp_path / "kept.png").write_bytes(saved(picture(), "PNG"))
     uri = f"{chain}{tmp_path}/kept.png"

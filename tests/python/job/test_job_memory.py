@@ -24,11 +24,11 @@ def test_large_contents_are_fetched_few_at_a_time_and_small_ones_many(
             peaks.append(held)
         return b"x" * size
 
-    parse = base.RowParser("text", memory, fetch)
+    parse = base.RowParser("text", memory)
     records = (
         base.Record(f"row {n}", without_content(n, content_uri=f"{n}.txt")) for n in range(200)
     )
-    for row in parse(records):
+    for row in parse(records, lambda *_: True, fetch):
         assert row.fault is None
         assert len(row.content) == size
         with lock:

@@ -11,13 +11,18 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import ClassVar
 
+import fsspec
+import fsspec.implementations.local
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from job_harness import manifest, record, rows, vectors
+from job_harness import manifest, record, rows, small_parts, vectors
 
+from encoder_job.errors import Refusal
+from encoder_job.folder_landing import FolderLanding
 from encoder_job.identity import event_id
 from encoder_job.schemas import SCHEMAS
 
@@ -25,7 +30,7 @@ from encoder_job.schemas import SCHEMAS
 _DRIVER = """
 import hashlib, sys, time
 import numpy as np
-from encoder_job import cli, encoders
+from encoder_job import cli, encoders, runner
 from encoder_job.encoders.base import Encoded
 
 class Slow:
@@ -38,6 +43,7 @@ class Slow:
                 for b in bits]
 
 encoders.LOADERS["slow"] = Slow
+runner.PART_ROWS = 256
 cli.main()
 """
 
@@ -149,14 +155,85 @@ def test_a_folder_is_one_source_and_contents_may_lie_beside_it(job, tmp_path):
 
 
 def test_a_landing_may_be_any_filesystem(job, tmp_path):
-    import fsspec
-
     source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(3)])
     prefix = f"memory://{tmp_path.name}/landing"
     assert job.run(source, landing=prefix).exit_code == 0
     files = fsspec.filesystem("memory").find(f"{tmp_path.name}/landing/embedding_events")
     assert sorted(path.rpartition("/")[2][:4] for path in files) == ["empt", "part"]
     assert "nothing new to encode" in job.run(source, landing=prefix).stdout
+
+
+class _Server(fsspec.implementations.local.LocalFileSystem):
+    """A server of files, where a reader sees a file while it is written."""
+
+    protocol, cachable = "server", False
+    lost: ClassVar[list[str]] = []
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return super()._strip_protocol(path.removeprefix("server://"))
+
+    def pipe_file(self, path: str, value: bytes, **_: object) -> None:
+        is_lost = path.endswith(tuple(self.lost))
+        super().pipe_file(path, value[: len(value) // 2] if is_lost else value)
+        if is_lost:
+            raise OSError("the connection is lost")
+
+
+def test_a_part_on_a_server_of_files_is_whole_or_not_there(job, tmp_path, monkeypatch):
+    fsspec.register_implementation("server", _Server, clobber=True)
+    source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(3)])
+    landing = tmp_path / "served"
+    monkeypatch.setattr(_Server, "lost", [".part"])
+    done = job.run(source, landing=f"server://{landing}")
+    assert done.exit_code == 2
+    assert "no half-written part is left" in done.stderr
+    assert not list(landing.rglob("*.parquet"))
+    assert list(landing.rglob(".*.part"))
+    monkeypatch.setattr(_Server, "lost", [])
+    assert job.run(source, landing=f"server://{landing}").exit_code == 0
+    assert len(vectors(landing)) == 3
+    assert not list(landing.rglob(".*.part"))
+
+
+def test_many_batches_land_as_one_part(job, tmp_path, monkeypatch):
+    monkeypatch.setattr("encoder_job.runner.BATCH_ROWS", 5)
+    source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(42)])
+    assert job.run(source).exit_code == 0
+    (part,) = (job.landing / "embedding_events").glob("part-*")
+    assert len(pq.ParquetFile(part).read()) == 42
+
+
+def test_a_part_lands_after_a_while(job, tmp_path, monkeypatch):
+    monkeypatch.setattr("encoder_job.runner.BATCH_ROWS", 10)
+    monkeypatch.setattr("encoder_job.runner.PART_SECONDS", 0)
+    source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(40)])
+    assert job.run(source).exit_code == 0
+    assert len(list((job.landing / "embedding_events").glob("part-*"))) == 4
+
+
+def test_what_could_not_land_is_tried_by_the_next_run(job, tmp_path, monkeypatch):
+    small_parts(monkeypatch, 10)
+    source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(50)])
+    write, asked = FolderLanding.write_part, []
+
+    def breaking(self, table, found, ids):
+        asked.append((table, str(ids)))
+        if [name for name, _ in asked].count("object_events") == 3 and table == "object_events":
+            raise Refusal("landing: is full")
+        return write(self, table, found, ids)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(FolderLanding, "write_part", breaking)
+        done = job.run(source)
+    assert done.exit_code == 2
+    assert "is full" in done.stderr
+    assert len(asked) == len(set(asked))
+    assert len(vectors(job.landing)) == 20
+    ended = [row for row in job.rows("encoder_runs") if row["phase"] != "started"]
+    assert [(row["phase"], row["embeddings_landed"]) for row in ended] == [("failed", 20)]
+    assert job.run(source).exit_code == 0
+    assert len(vectors(job.landing)) == 50
 
 
 def test_a_second_encoder_gives_second_events_and_no_second_objects(job, tmp_path):

@@ -131,7 +131,7 @@ def test_an_unexpected_error_shows_its_type_only(job, tmp_path, monkeypatch):
     def fail(*_):
         raise RuntimeError(f"failed at {MARKER}")
 
-    monkeypatch.setattr("encoder_job.runner.Runner._begin", fail)
+    monkeypatch.setattr("encoder_job.runner.Runner._gather", fail)
     done = job.run(manifest(tmp_path / "objects.jsonl", [record(1, MARKER)]))
     assert done.exit_code == 1
     assert "unexpected RuntimeError at test_job_secrecy.py" in done.stderr
@@ -172,3 +172,15 @@ def test_a_whole_process_says_nothing_either(job, tmp_path):
     assert MARKER not in done.stdout + done.stderr
     assert "encoder_error" in done.stderr
     assert MARKER not in said(job.folder)
+
+
+def test_a_process_that_crashes_leaves_no_dump():
+    code = (
+        "import ctypes, os, resource\n"
+        "from encoder_job.errors import be_silent\n"
+        "resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)\n"
+        "be_silent()\n"
+        "print(*resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "0", "0"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
-from job_harness import KEY, record
+from job_harness import KEY, record, small_parts
 
 from encoder_job.errors import Refusal
 from encoder_job.readers import base, sql
@@ -177,7 +177,7 @@ def test_a_query_that_is_no_file_is_refused(job):
 
 def test_a_backfill_lands_the_newest_first(job, tmp_path, database, monkeypatch):
     monkeypatch.setattr(sql, "_CONTENT_ROWS", 2)
-    monkeypatch.setattr("encoder_job.folder_landing.FolderLanding.part_objects", 2)
+    small_parts(monkeypatch, 2)
     days = (3, 9, 5, 1, 8, 2)
     insert(database, [record(n, object_created_at=f"2026-07-{n:02d}T10:00:00") for n in days])
     source = f"sql:{tmp_path / 'objects.sql'}"
@@ -205,6 +205,8 @@ def test_a_database_that_breaks_on_the_way_keeps_what_was_taken(
         broken.setattr(sql.SqlSource, "_contents", breaking)
         assert run(job, tmp_path).exit_code == 2
     landed = len(job.rows("embedding_events"))
+    (ended,) = [row for row in job.rows("encoder_runs") if row["phase"] != "started"]
+    assert (ended["phase"], ended["embeddings_landed"]) == ("failed", landed)
     # what was fetched ahead is fetched again
     assert 20 <= landed <= 60
     assert f"{landed} were there already" in run(job, tmp_path).stdout

@@ -11,15 +11,23 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from job_harness import Job, manifest, record, rows, text, vectors, without_content
+from job_harness import (
+    Job,
+    manifest,
+    record,
+    rows,
+    small_parts,
+    text,
+    vectors,
+    without_content,
+)
 from test_job_images import picture, saved
 
 # every one starts a process that loads an encoder: a hundred take a quarter of an hour
 _KILLS = int(os.environ.get("EMBEDDING_STORE_TEST_KILLS", "2"))
 _TEXTS, _IMAGES = 600, 120
 _SMALL_PARTS = (
-    "from encoder_job import cli, folder_landing; "
-    "folder_landing.FolderLanding.part_objects = 16; cli.main()"
+    "from encoder_job import cli, runner; runner.BATCH_ROWS = runner.PART_ROWS = 16; cli.main()"
 )
 
 
@@ -118,7 +126,7 @@ def test_sigterm_lands_what_was_read_and_the_same_command_continues(job, tmp_pat
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_a_backfill_begins_with_the_newest_objects(job, tmp_path, monkeypatch, kind):
     monkeypatch.setattr("encoder_job.readers.files._WINDOW_ROWS", 10)
-    monkeypatch.setattr("encoder_job.folder_landing.FolderLanding.part_objects", 10)
+    small_parts(monkeypatch, 10)
     days = random.Random(5).sample(range(1, 29), 28)
     records = [
         record(day, object_created_at=f"2026-0{month}-{day:02d}T10:00:00")
@@ -144,7 +152,7 @@ def test_a_backfill_begins_with_the_newest_objects(job, tmp_path, monkeypatch, k
 
 
 def test_a_backfill_keeps_its_pace(job, tmp_path, monkeypatch):
-    monkeypatch.setattr("encoder_job.folder_landing.FolderLanding.part_objects", 5)
+    small_parts(monkeypatch, 5)
     source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(20)])
     pauses = []
     monkeypatch.setattr("encoder_job.runner.time.sleep", pauses.append)
@@ -163,7 +171,7 @@ def test_a_backfill_keeps_its_pace(job, tmp_path, monkeypatch):
 
 
 def test_what_is_there_already_earns_no_haste(job, tmp_path, monkeypatch):
-    monkeypatch.setattr("encoder_job.folder_landing.FolderLanding.part_objects", 5)
+    small_parts(monkeypatch, 5)
     old = [record(n, object_created_at="2026-08-01T10:00:00") for n in range(50)]
     job.run(manifest(tmp_path / "objects.jsonl", old))
     new = [record(100 + n, object_created_at="2026-07-01T10:00:00") for n in range(20)]

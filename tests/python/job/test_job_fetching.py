@@ -1,0 +1,122 @@
+"""Contents that lie elsewhere are fetched when they are wanted, and files are read page by page."""
+
+import random
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from job_harness import manifest, record, vectors, without_content
+
+from encoder_job.readers import base, files, open_source, shards
+
+
+@pytest.fixture
+def fetched(monkeypatch) -> list[str]:
+    """The paths of all contents that are fetched."""
+    read, paths = base.read_some, []
+    monkeypatch.setattr(files, "read_some", lambda fs, path: paths.append(path) or read(fs, path))
+    return paths
+
+
+def _beside(folder, numbers) -> list[dict]:
+    for number in numbers:
+        (folder / f"{number}.txt").write_text(f"the parcel {number} came early")
+    return [without_content(number, content_uri=f"{number}.txt") for number in numbers]
+
+
+def test_what_has_landed_or_was_erased_is_not_fetched(job, tmp_path, fetched):
+    source = manifest(tmp_path / "objects.jsonl", _beside(tmp_path, range(10)))
+    assert job.run(source).exit_code == 0
+    assert len(fetched) == 10
+    fetched.clear()
+    request = {
+        "event_id": "a request",
+        "scope": "object",
+        "subject_id": "object-11",
+        "requested_at": "2026-07-03",
+    }
+    pq.write_table(
+        pa.Table.from_pylist([request]), job.landing / "erasure_requests" / "part-1.parquet"
+    )
+    manifest(source, _beside(tmp_path, range(13)))
+    done = job.run(source)
+    assert done.exit_code == 0
+    assert "10 were there already" in done.stdout
+    assert "1 erased" in done.stdout
+    assert sorted(path.rpartition("/")[2] for path in fetched) == ["10.txt", "12.txt"]
+    assert len(vectors(job.landing)) == 12
+
+
+def test_a_store_that_does_not_answer_stops_the_run(job, tmp_path, monkeypatch):
+    monkeypatch.setattr(base, "_MOST_UNREADABLE", 20)
+    records = _beside(tmp_path, range(60))
+    source = manifest(tmp_path / "objects.jsonl", records)
+    read = base.read_some
+
+    def expired(fs, path):
+        if int(path.rpartition("/")[2].removesuffix(".txt")) >= 30:
+            raise PermissionError("the token is no longer valid")
+        return read(fs, path)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(files, "read_some", expired)
+        done = job.run(source)
+    assert done.exit_code == 2
+    assert "objects.jsonl row 50: this content and the 19 before it" in done.stderr
+    assert "token" not in done.output
+    assert len(vectors(job.landing)) == 30
+    assert job.run(source).exit_code == 0
+    assert len(vectors(job.landing)) == 60
+
+
+class _Counted:
+    """A file that counts what is read of it."""
+
+    def __init__(self, file, reads: list[int]) -> None:
+        self._file, self._reads = file, reads
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+
+    def read(self, size=-1):
+        found = self._file.read(size)
+        self._reads.append(len(found))
+        return found
+
+
+def test_a_row_group_is_not_read_at_once(tmp_path, monkeypatch):
+    chance = random.Random(1)
+    rows = [record(n, chance.randbytes(5_000).hex()) for n in range(4_000)]
+    path = tmp_path / "objects.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path, compression="none", use_dictionary=False)
+    source, reads = open_source(str(path), "text"), []
+    source.check()
+    opened = files._File._open
+    monkeypatch.setattr(files._File, "_open", lambda self: _Counted(opened(self), reads))
+    assert next(source.rows(lambda *_: True)).content == rows[0]["content"]
+    assert 0 < sum(reads) < path.stat().st_size / 3
+
+
+def test_a_part_that_is_scattered_over_a_file_is_read_in_one_go(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "SHARD_ROWS", 500)
+    numbers = list(range(1_000))
+    for name in "ab":
+        table = pa.Table.from_pylist([record(n, object_version=name) for n in numbers])
+        pq.write_table(table, tmp_path / f"{name}.parquet", row_group_size=100)
+        random.Random(2).shuffle(numbers)
+    source, opened, opening = open_source(str(tmp_path), "text"), [], files._File._open
+    parts = list(source.shards())
+    monkeypatch.setattr(files._File, "_open", lambda self: opened.append(self) or opening(self))
+    found = [
+        (row.object_id, row.object_version)
+        for part in parts
+        for row in source.rows_of(part, lambda *_: True)
+    ]
+    assert sorted(found) == sorted((f"object-{n}", name) for n in numbers for name in "ab")
+    assert len(opened) <= 2 * len(parts)
