@@ -197,12 +197,22 @@ def test_a_genuine_checkpoint_of_torchvision_knows_its_pictures():
 def test_a_checkpoint_under_another_name_or_of_other_shapes_is_refused(job, tmp_path):
     import torch
 
-    for name in ("resnet18-00000000.pth", "nonsense.pth"):
-        torch.save({"weight": torch.zeros(2)}, tmp_path / name)
-        for loader in ("torchvision", "efficientnet-lite"):
-            done = job("register", "x", "--loader", loader, "--location", str(tmp_path / name))
-            assert done.exit_code == 2
-            assert "that can be loaded" in done.stderr
+    told = {
+        ("torchvision", "nonsense.pth"): "torchvision's zoo has no file nonsense.pth",
+        ("torchvision", "resnet18-00000000.pth"): "zoo has no file resnet18-00000000.pth",
+        ("torchvision", "vgg16_features-amdegroot-88682ab5.pth"): "its classifier is not trained",
+        ("torchvision", "resnet18-f37072fd.pth"): "(RuntimeError; its message is withheld",
+        ("efficientnet-lite", "nonsense.pth"): "not named efficientnet-lite<0 to 4>",
+        ("efficientnet-lite", "efficientnet-lite0-1.pth"): "(RuntimeError; its message is withheld",
+    }
+    for (loader, name), reason in told.items():
+        # the library would tell the name of what it cannot place
+        torch.save({"Dear customer": torch.zeros(2)}, tmp_path / name)
+        done = job("register", "x", "--loader", loader, "--location", str(tmp_path / name))
+        assert done.exit_code == 2
+        assert f"{name}: this is no " in done.stderr
+        assert reason in done.stderr
+        assert "Dear customer" not in done.output
 
 
 @pytest.fixture
