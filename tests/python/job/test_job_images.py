@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -13,7 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 from job_harness import LITE, Job, manifest, record, without_content
 from PIL import Image
 
-from encoder_job.encoders import base, load_encoder
+from encoder_job.encoders import base, image_models, load_encoder
 from encoder_job.encoders.images import Preprocessing, decoded
 from encoder_job.encoders.network import CACHE_VARIABLE
 from encoder_job.registry import Registry
@@ -192,6 +193,107 @@ def test_a_genuine_checkpoint_of_torchvision_knows_its_pictures():
     # and by the job's own way of preparing, where a colour may round to the next of 255 levels
     (whole,) = encoder.encode([content])
     np.testing.assert_allclose(whole.vector, pooled[0].numpy(), atol=0.02)
+
+
+def zoo_module(name: str, **options: object):
+    """An architecture of torchvision's with random weights, as its zoo has it."""
+    from encoder_job.encoders.torch_libraries import torchvision
+
+    if name in ("googlenet", "inception_v3"):
+        options = {"init_weights": False}
+    return torchvision().models.get_model(name, **options)
+
+
+@pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
+@pytest.mark.parametrize(
+    ("name", "file", "width", "options"),
+    [
+        ("alexnet", "alexnet-owt-7be5be79.pth", 4096, {}),
+        ("convnext_tiny", "convnext_tiny-983f1562.pth", 768, {}),
+        ("densenet121", "densenet121-a639ec97.pth", 1024, {}),
+        ("efficientnet_b0", "efficientnet_b0_rwightman-7f5810bc.pth", 1280, {}),
+        ("efficientnet_v2_s", "efficientnet_v2_s-dd5fe13b.pth", 1280, {}),
+        ("googlenet", "googlenet-1378be20.pth", 1024, {}),
+        ("inception_v3", "inception_v3_google-0cc3c7bd.pth", 2048, {}),
+        ("maxvit_t", "maxvit_t-bc5ab103.pth", 512, {}),
+        ("mnasnet0_5", "mnasnet0.5_top1_67.823-3ffadce67e.pth", 1280, {}),
+        ("mobilenet_v2", "mobilenet_v2-7ebf99e0.pth", 1280, {}),
+        ("mobilenet_v3_small", "mobilenet_v3_small-047dcff4.pth", 1024, {}),
+        ("regnet_y_400mf", "regnet_y_400mf-c65dace8.pth", 440, {}),
+        ("resnet18", "resnet18-f37072fd.pth", 512, {}),
+        ("resnext50_32x4d", "resnext50_32x4d-7cdf4587.pth", 2048, {}),
+        ("shufflenet_v2_x0_5", "shufflenetv2_x0.5-f707e7126e.pth", 1024, {}),
+        ("squeezenet1_1", "squeezenet1_1-b8a52dc0.pth", 512, {}),
+        ("swin_t", "swin_t-704ceda3.pth", 768, {}),
+        ("vgg11", "vgg11-8a719046.pth", 4096, {}),
+        ("vit_b_16", "vit_b_16_swag-9ac1b537.pth", 768, {"image_size": 384}),
+        ("wide_resnet50_2", "wide_resnet50_2-95faca4d.pth", 2048, {}),
+    ],
+)
+def test_every_architecture_of_the_zoo_gives_one_row_of_features(
+    tmp_path, name, file, width, options
+):
+    """Without the weights' memory, but where an architecture computes its own widths."""
+    import torch
+
+    with torch.device("cpu" if name.startswith("regnet") else "meta"):
+        state = zoo_module(name, **options).state_dict()
+        # one number for each tensor keeps the file small
+        for key, tensor in list(state.items()):
+            one = torch.zeros((), dtype=tensor.dtype, device="cpu")
+            state[key] = one.expand(tensor.shape)
+        torch.save(state, tmp_path / file)
+        module, preprocessing, _ = image_models._torchvision_model(tmp_path / file)
+        side = preprocessing.crop
+        assert module.eval()(torch.zeros(1, 3, side, side)).shape == (1, width)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "pooled"),
+    [
+        ("densenet121", "densenet121-a639ec97.pth", False),
+        ("googlenet", "googlenet-1378be20.pth", False),
+        ("squeezenet1_1", "squeezenet1_1-b8a52dc0.pth", True),
+    ],
+)
+def test_features_are_what_the_classifier_of_the_zoo_takes(tmp_path, name, file, pooled):
+    import torch
+
+    torch.manual_seed(7)
+    module = zoo_module(name)
+    layers = list(module.modules())
+    for layer in layers:
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = 1  # so that one pass sets what each layer expects
+    with torch.no_grad():
+        module(torch.randn(2, 3, 224, 224))
+    state = module.eval().state_dict()
+    if name == "densenet121":
+        # as the zoo's own file has it: other names, and no counters
+        state = {
+            re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", key): tensor
+            for key, tensor in state.items()
+            if not key.endswith("num_batches_tracked")
+        }
+        assert "features.denseblock1.denselayer1.norm.1.weight" in state
+    torch.save(state, tmp_path / file)
+    encoder = load_encoder("torchvision", str(tmp_path / file), Path())
+    pixels = encoder._prepare(saved(picture(), "PNG")).inputs["images"]
+    (found,) = encoder.network({"images": pixels})
+
+    taken = []
+    kinds = (torch.nn.Conv2d, torch.nn.Linear)
+    classifier = [layer for layer in layers if isinstance(layer, kinds)][-1]
+    classifier.register_forward_pre_hook(lambda _, given: taken.append(given[0]))
+    for is_transformed in (False, True):
+        module.transform_input = is_transformed
+        with torch.inference_mode():
+            module(torch.from_numpy(pixels))
+    raw, transformed = ((it.mean(dim=(2, 3)) if pooled else it)[0].numpy() for it in taken)
+    scale = np.abs(transformed).max()
+    np.testing.assert_allclose(found, transformed, atol=1e-4 * scale)
+    # only GoogLeNet looks at colours in another range than the zoo's transforms give
+    assert (np.abs(found - raw).max() > 0.01 * scale) == (name == "googlenet")
 
 
 def test_a_checkpoint_under_another_name_or_of_other_shapes_is_refused(job, tmp_path):
