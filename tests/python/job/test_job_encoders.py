@@ -140,6 +140,20 @@ def test_off_the_cpu_only_texts_of_equal_length_share_a_batch(job, monkeypatch):
     np.testing.assert_allclose([it.vector for it in found], alone, atol=1e-5)
 
 
+def test_a_graph_is_exported_anew_when_the_code_that_makes_it_changes(job, tmp_path, monkeypatch):
+    code, cache = tmp_path / "code", tmp_path / "cache"
+    shutil.copytree(network._PACKAGE, code)
+    monkeypatch.setattr(network, "_PACKAGE", code)
+    monkeypatch.setenv(network.CACHE_VARIABLE, str(cache))
+    counts = []
+    for written in ("", "", "# another forward\n"):
+        with (code / "image_models.py").open("a") as file:
+            file.write(written)
+        sentence_transformer.load("models/tiny", job.folder)
+        counts.append(len(list(cache.glob("graphs/*.onnx"))))
+    assert counts == [2, 2, 4]
+
+
 def test_long_texts_are_cut_and_say_so(minilm):
     fits, cut = minilm.encode([text(100), text(100_000)])
     assert (fits.is_truncated, cut.is_truncated) == (False, True)
