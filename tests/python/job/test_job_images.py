@@ -442,11 +442,23 @@ def test_an_onnx_model_with_a_description_encodes_images(job):
     assert (
         encoder.encode([content])[0].vector.tobytes() == lite.encode([content])[0].vector.tobytes()
     )
-    # another crop is another encoder
-    described["preprocessing"]["crop"] = 192
+    # another way of resizing is another encoder
+    described["preprocessing"]["interpolation"] = "bilinear"
     (folder / "encoder.json").write_text(json.dumps(described))
     assert "are another encoder" in job("verify", "--encoder", "theirs").stderr
-    described["preprocessing"]["crop"] = 300
-    (folder / "encoder.json").write_text(json.dumps(described))
-    done = job("register", "wider", *location)
-    assert "crop is at least 1 and at most resize" in done.stderr
+    for key, value, told in (
+        ("crop", 192, "encoder.json: the model fails on a public content (InvalidArgument)"),
+        ("crop", 300, "crop is at least 1 and at most resize"),
+        ("crop", "224", "encoder.json: crop is a whole number"),
+        ("std", [1, 1], "mean and std have three numbers"),
+        ("std", [1, 1, "1"], "encoder.json: std has three numbers"),
+        ("cut", 224, "encoder.json: cut is none of resize, crop"),
+    ):
+        other = described | {"preprocessing": described["preprocessing"] | {key: value}}
+        (folder / "encoder.json").write_text(json.dumps(other))
+        done = job("register", "other", *location)
+        assert done.exit_code == 2
+        assert told in done.stderr
+    (folder / "encoder.json").write_text(json.dumps(described | {"pooling": "mean"}))
+    done = job("register", "other", *location)
+    assert "encoder.json: pooling is for an output (contents, tokens, numbers)" in done.stderr
