@@ -2,7 +2,8 @@
 
 It is made of what was *given* (weights as loaded, tokenizer and settings as stored), so it is the
 same on every device, with every library version and wherever the folder lies. How a library acts
-on it is not part of it: that is what the probe measures.
+on it, and where a loader takes an image's features, is not part of it: that is what the probe
+measures.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Image encoders from torch checkpoints: the pooled features before the classifier."""
+"""Image encoders from torch checkpoints: the features that the last layer, a classifier, takes."""
 
 import re
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from encoder_job.encoders.images import Preprocessing
 from encoder_job.encoders.locations import path_of, unloadable
 from encoder_job.encoders.network import Stage, network_of
 from encoder_job.encoders.torch_libraries import torchvision
+from encoder_job.errors import Refusal
 
 # of the checkpoints that were converted from TensorFlow's
 _EFFICIENTNET_LITE = Preprocessing(
@@ -24,7 +25,7 @@ _EFFICIENTNET_LITE_SIDES = (224, 240, 260, 280, 300)
 
 
 def load_torchvision(location: str, project_dir: Path) -> NetworkEncoder:
-    """Load a checkpoint of torchvision's model zoo, whose file is named <architecture>-<hash>."""
+    """Load a checkpoint of torchvision's model zoo, whose file has the name that it has there."""
     return _load(location, project_dir, "torchvision checkpoint", _torchvision_model)
 
 
@@ -56,18 +57,24 @@ def _torchvision_model(path: Path) -> tuple[Any, Preprocessing, list[ModuleType]
     import torch
 
     library = torchvision()
-    models = library.models
-    name = path.name.partition("-")[0]
-    module = models.get_model(name)
-    module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    # what stands last is the classifier
-    last = list(module._modules)[-1]
-    setattr(module, last, torch.nn.Flatten())
-    # two trainings of one architecture may look at their images in two ways
-    trained = [w for w in models.get_model_weights(name) if w.url.endswith(path.name)]
-    if not trained:
-        raise ValueError(f"torchvision's zoo has no {path.name}, so nobody says how to look")
-    shown = trained[0].transforms()
+    name, weights = _of_the_zoo(library.models, path.name)
+    categories = weights.meta["categories"]
+    if not categories:
+        raise Refusal(
+            "its classifier is not trained, and features are what a classifier takes; choose "
+            "another file of the zoo"
+        )
+    # the library's own loader knows what else its files ask for: other names of the tensors, the
+    # size of the images, colours in another range
+    weights.get_state_dict = lambda *_, **__: torch.load(
+        path, map_location="cpu", weights_only=True
+    )
+    try:
+        module = library.models.get_model(name, weights=weights)
+    finally:
+        del weights.get_state_dict
+    _take_classifier_off(module, len(categories))
+    shown = weights.transforms()
     preprocessing = Preprocessing(
         resize=shown.resize_size[0],
         crop=shown.crop_size[0],
@@ -78,13 +85,51 @@ def _torchvision_model(path: Path) -> tuple[Any, Preprocessing, list[ModuleType]
     return module, preprocessing, [torch, library]
 
 
+def _of_the_zoo(models: ModuleType, file: str) -> tuple[str, Any]:
+    """Find a file in the zoo: the name of its architecture, and what is known of its training.
+
+    Not every file is named for its architecture, and two trainings of one architecture may look
+    at their images in two ways.
+    """
+    for name in models.list_models(module=models):
+        for weights in models.get_model_weights(name):
+            if weights.url.rpartition("/")[2] == file:
+                return name, weights
+    raise Refusal(
+        f"torchvision's zoo has no file {file}, so nobody says how it looks at an image; give the "
+        "file the name under which the zoo has it"
+    )
+
+
+def _take_classifier_off(module: Any, categories: int) -> None:
+    """Have a network return what its last layer takes: the features.
+
+    The last layer is a linear one, or a convolution before the pooling. What follows it then acts
+    on the features.
+    """
+    import torch
+
+    kinds = (torch.nn.Linear, torch.nn.Conv2d)
+    layers = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, kinds)]
+    name, last = layers[-1]
+    if len(last.weight) != categories:
+        raise Refusal(
+            f"the last layer of a {type(module).__name__} is no classifier, so that nobody says "
+            "what its features are; choose another file of the zoo"
+        )
+    parent, _, own = name.rpartition(".")
+    setattr(module.get_submodule(parent), own, torch.nn.Identity())
+
+
 def _efficientnet_lite_model(path: Path) -> tuple[Any, Preprocessing, list[ModuleType]]:
     import torch
     from efficientnet_lite_pytorch import EfficientNet
 
     size = re.match(r"efficientnet-lite([0-4])", path.name)
     if not size:
-        raise ValueError("the file is not named efficientnet-lite<0 to 4>")
+        raise Refusal(
+            "its file is not named efficientnet-lite<0 to 4>; give the file the name of its size"
+        )
     network = EfficientNet.from_name(size[0])
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
 

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from encoder_job.encoders.base import ContentFault, Prepared
+from encoder_job.errors import Refusal
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 # a few kilobytes of a file can claim billions
@@ -37,13 +38,13 @@ class Preprocessing:
     input_name: str = "images"  # of the network
 
     def __post_init__(self) -> None:
-        """Raise ValueError where this cannot be done."""
+        """Refuse what cannot be done."""
         if self.interpolation not in _WAYS:
-            raise ValueError(f"interpolation is one of {', '.join(_WAYS)}")
+            raise Refusal(f"interpolation is one of {', '.join(_WAYS)}")
         if not 0 < self.crop <= self.resize:
-            raise ValueError("crop is at least 1 and at most resize")
+            raise Refusal("crop is at least 1 and at most resize")
         if len(self.mean) != 3 or len(self.std) != 3 or not all(self.std):
-            raise ValueError("mean and std have three numbers, and no std is 0")
+            raise Refusal("mean and std have three numbers, and no std is 0")
 
     def described(self) -> dict:
         """Return what the fingerprint is made of."""

