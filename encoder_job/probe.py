@@ -14,12 +14,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from encoder_job.encoders.base import Encoded, Encoder
+from encoder_job.encoders.base import Encoded, Encoder, tolerance_of
 from encoder_job.errors import Refusal
 from encoder_job.folder_landing import replace_file
-
-# of an element, where the largest is 1 or less; of larger ones in proportion
-TOLERANCE = 1e-5
 
 # written for this project: short and long, plain and odd, and one longer than most encoders take
 TEXTS = (
@@ -110,7 +107,7 @@ def write_probe(
         kept = {"images": [base64.b64encode(content).decode() for content in contents]}
     body = {
         "encoder_fingerprint": fingerprint,
-        "tolerance": TOLERANCE * max(1.0, float(np.abs(vectors).max())),
+        "tolerance": tolerance_of(vectors),
         **kept,
         # nine digits hold a float32 exactly
         "vectors": [[float(f"{value:.9g}") for value in vector] for vector in vectors],

@@ -12,6 +12,7 @@ import numpy as np
 # numpy arrays by the name of the network's input; the first dimension is the batch's, and 1
 Inputs = dict[str, np.ndarray]
 PRECISION = "float32"
+_TOLERANCE = 1e-5
 _MOST_WORKERS = 8
 
 
@@ -118,6 +119,11 @@ class NetworkEncoder:
             _encoded(prepared, vector)
             for prepared, vector in zip(batch, self.network(joined), strict=True)
         ]
+
+
+def tolerance_of(vectors: np.ndarray) -> float:
+    """Return how far an element may be off: of larger ones than 1 in proportion to the largest."""
+    return _TOLERANCE * max(1.0, float(np.abs(vectors).max()))
 
 
 def _alike(

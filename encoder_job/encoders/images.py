@@ -6,7 +6,8 @@ first frame counts. What is cut short, broken or larger than `MOST_PIXELS` is a 
 """
 
 import io
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from threading import Lock
 
@@ -19,7 +20,8 @@ from encoder_job.errors import Refusal
 FORMATS = ("JPEG", "PNG", "WEBP")
 # a few kilobytes of a file can claim billions
 MOST_PIXELS = 100_000_000
-# up to 1 GB while it is decoded, so these wait for each other; of smaller ones every worker has one
+# up to 1.3 GB while it is decoded, transparent and upright, so that these wait for each other; of
+# smaller ones every worker has one
 _LARGE_PIXELS, _ONE_LARGE = 16_000_000, Lock()
 _WAYS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _GROUND = (255, 255, 255, 255)
@@ -52,7 +54,10 @@ class Preprocessing:
 
     def __call__(self, content: bytes) -> Prepared:
         """Return an array (1, 3, crop, crop), float32. Raise ContentFault for a bad image."""
-        image = decoded(content)
+        with decoded(content) as image:
+            return self._seen(image)
+
+    def _seen(self, image: Image.Image) -> Prepared:
         width, height = image.size
         # the longer side is cut to whole pixels, as torchvision does
         shorter = min(width, height)
@@ -70,17 +75,26 @@ class Preprocessing:
         return Prepared({self.input_name: pixels[None]})
 
 
-def decoded(content: bytes) -> Image.Image:
-    """Return an image as 8-bit RGB, upright. Raise ContentFault for what is none."""
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+@contextmanager
+def decoded(content: bytes) -> Iterator[Image.Image]:
+    """Hold an image as 8-bit RGB, upright. Raise ContentFault for what is none."""
+    with ExitStack() as held:
+        with _faults():
+            image = held.enter_context(Image.open(io.BytesIO(content), formats=FORMATS))
             # of the header alone: nothing has been decoded yet
             if image.width * image.height > MOST_PIXELS:
                 raise ContentFault("image_too_large")
-            is_large = image.width * image.height > _LARGE_PIXELS
-            with _ONE_LARGE if is_large else nullcontext():
-                image.load()
-                return _rgb(_upright(image))
+            if image.width * image.height > _LARGE_PIXELS:
+                held.enter_context(_ONE_LARGE)
+            image.load()
+            upright = _rgb(_upright(image))
+        yield upright
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    try:
+        yield
     except ContentFault:
         raise
     except Image.DecompressionBombError:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from encoder_job.encoders.base import Inputs
+from encoder_job.encoders.base import Inputs, tolerance_of
 from encoder_job.folder_landing import replace_file
 from encoder_job.identity import canonical_hash
 
@@ -196,6 +196,7 @@ def network_of(
     paths = [_cached(fingerprint, versions, stage) for stage in stages]
     try:
         found = _onnx_network(paths, stages, example, versions, axes)
+        _check_export(found(example), torch_network(example))
     except Exception:
         # nothing has been read yet; the runtime that is recorded tells which way was taken
         return torch_network
@@ -220,6 +221,13 @@ def _onnx_network(
         for path, graph in zip(paths, graphs, strict=True):
             replace_file(path, graph)
     return found
+
+
+def _check_export(exported: np.ndarray, original: np.ndarray) -> None:
+    """Raise ValueError for a graph that computes something else: a probe would make it the rule."""
+    off = float(np.abs(exported - original).max())
+    if not off <= tolerance_of(original):
+        raise ValueError("the exported graph computes something else")
 
 
 def _described(device: str) -> str:

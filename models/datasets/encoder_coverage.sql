@@ -30,6 +30,18 @@ failures as (
     from {{ ref('stg_encoding_failures') }}
 ),
 
+-- nobody could read these, so that nothing of them is there but the failure
+unread as (
+    select
+        failures.encoder_id,
+        count(distinct failures.object_id) as object_count
+    from failures
+    left join objects
+        on failures.object_id = objects.object_id
+    where objects.object_id is null and failures.object_id is not null
+    group by failures.encoder_id
+),
+
 counted as (
     select
         encoders.encoder_id,
@@ -60,16 +72,21 @@ counted as (
 
 shares as (
     select
-        encoder_id,
-        encoder_fingerprint,
-        modality,
-        state,
-        object_count,
-        vector_count,
-        failed_count,
-        case when object_count > 0 then vector_count / object_count end as coverage,
-        newest_missing_created_at
+        counted.encoder_id,
+        counted.encoder_fingerprint,
+        counted.modality,
+        counted.state,
+        counted.object_count + coalesce(unread.object_count, 0) as object_count,
+        counted.vector_count,
+        counted.failed_count + coalesce(unread.object_count, 0) as failed_count,
+        case
+            when counted.object_count + coalesce(unread.object_count, 0) > 0
+                then counted.vector_count / (counted.object_count + coalesce(unread.object_count, 0))
+        end as coverage,
+        counted.newest_missing_created_at
     from counted
+    left join unread
+        on counted.encoder_id = unread.encoder_id
 )
 
 select * from shares

