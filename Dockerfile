@@ -21,5 +21,5 @@ COPY encoder_job encoder_job
 RUN pip install --no-cache-dir --no-deps --editable .
 
 USER job
-# --init passes SIGTERM on: the job then lands what it has read
+# --init passes SIGTERM on: the job then lands what it has begun
 ENTRYPOINT ["encoder-job"]

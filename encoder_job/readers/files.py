@@ -83,7 +83,7 @@ class Manifest:
                 yield from self._parse(found, is_wanted, self._beside(path))
 
     def shards(self) -> Iterator[Ranges]:
-        """Yield ranges of rows of about `SHARD_ROWS`, after one look at all ids."""
+        """Yield ranges of about `shard_rows` rows, after one look at all ids."""
         counts = {path: self._file(path).check() for path in self._files}
         ids = (
             _object_id(values)

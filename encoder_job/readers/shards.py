@@ -6,7 +6,9 @@ from itertools import groupby
 
 import numpy as np
 
-SHARD_ROWS = 1_024
+# rows of a part: few enough that every worker has some, and, of a large source, so many that
+# landing them part by part is within what a warehouse takes a day
+SHARD_ROWS, _MOST_SHARD_ROWS, _SHARDS = 1_024, 16_384, 64
 # by file, the ranges of its rows, counted from 0: start and stop
 Ranges = dict[str, list[tuple[int, int]]]
 
@@ -21,7 +23,7 @@ def split(files: dict[str, int], object_ids: Iterable[str | None]) -> Iterator[R
     numbered = enumerate(object_ids)
     hashes = np.fromiter((_hash(number, name) for number, name in numbered), np.int64, count)
     _, first, same = np.unique(hashes, return_index=True, return_inverse=True)
-    shards = first[same] // SHARD_ROWS
+    shards = first[same] // shard_rows(count)
     rows = np.argsort(shards, kind="stable")
     # a new range begins where the shard, or the file, changes, or rows are left out
     starts = np.cumsum([0, *files.values()])
@@ -43,6 +45,11 @@ def split(files: dict[str, int], object_ids: Iterable[str | None]) -> Iterator[R
             offset = starts[file]
             shard.setdefault(names[file], []).append((int(start - offset), int(stop - offset)))
         yield shard
+
+
+def shard_rows(count: int) -> int:
+    """Return how many rows a part has of a source with so many rows."""
+    return min(max(count // _SHARDS, SHARD_ROWS), _MOST_SHARD_ROWS)
 
 
 def _hash(number: int, object_id: str | None) -> int:

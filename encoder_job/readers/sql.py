@@ -26,7 +26,7 @@ from encoder_job.readers.base import (
     require,
     text_of,
 )
-from encoder_job.readers.shards import SHARD_ROWS
+from encoder_job.readers.shards import shard_rows
 
 URL_VARIABLE = "EMBEDDING_STORE_SOURCE_URL"
 _KEYS = ("object_id", "object_version", "customer_id")
@@ -96,7 +96,8 @@ class SqlSource:
         yield from self._rows(is_wanted, self._select(self._key_columns, order))
 
     def shards(self) -> Iterator[Ids]:
-        """Yield ranges of ids, in the database's order, of at least `SHARD_ROWS` rows each."""
+        """Yield ranges of ids, in the database's order, of at least `shard_rows` rows each."""
+        most = max(shard_rows(self.check()), self._content_rows)
         ids = self._select("object_id, count(*) as row_count", "group by object_id order by 1")
         shard, count = None, 0
         with self._connected() as connection:
@@ -107,7 +108,7 @@ class SqlSource:
                     continue
                 shard = (shard[0] if shard else object_id, object_id)
                 count += row_count
-                if count >= max(SHARD_ROWS, self._content_rows):
+                if count >= most:
                     yield shard
                     shard, count = None, 0
         if shard:

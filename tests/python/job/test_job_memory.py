@@ -1,13 +1,17 @@
 """Contents that are read ahead take no more memory than a run allows."""
 
 import threading
+import tracemalloc
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from job_harness import record, without_content
 
+from encoder_job import known
 from encoder_job.readers import base, files, open_source
+
+FINGERPRINT = "f" * 32
 
 
 @pytest.mark.parametrize(("size", "memory", "most_ahead"), [(900, 3_000, 3), (10, 10_000, 33)])
@@ -55,3 +59,24 @@ def test_the_least_memory_is_told(job, tmp_path):
     done = job("run", "--source", str(tmp_path), "--memory-mb", "10")
     assert done.exit_code == 2
     assert "200" in done.output
+
+
+class _Landing:
+    """A landing of many objects, a batch at a time."""
+
+    def read(self, _table, columns):
+        for start in range(0, 50_000, 5_000):
+            ids = [str(n) for n in range(start, start + 5_000)]
+            yield {name: [FINGERPRINT] * 5_000 for name in columns} | {"event_id": ids}
+
+
+def test_what_has_landed_is_not_held(monkeypatch):
+    monkeypatch.setattr(known, "_CACHE_KB", 100)
+    tracemalloc.start()
+    found = known.Known(_Landing(), "an encoder", FINGERPRINT)
+    # what SQLite holds is bounded by its own setting, and not traced
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 1_000_000
+    assert found.has_event("49999")
+    assert not found.has_event("50000")

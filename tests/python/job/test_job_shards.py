@@ -22,7 +22,6 @@ def _told(rows) -> list[tuple]:
 @pytest.fixture
 def few_rows(monkeypatch) -> None:
     monkeypatch.setattr(shards, "SHARD_ROWS", 10)
-    monkeypatch.setattr("encoder_job.readers.sql.SHARD_ROWS", 10)
     monkeypatch.setattr("encoder_job.readers.sql._CONTENT_ROWS", 5)
 
 
