@@ -1,5 +1,5 @@
 {# What a model is worth beside two that cost nothing: the majority rule, which says of every example how frequent each label was
-   in training, and the linear model of the same examples and vectors. On the test examples of what the dataset stands for now. #}
+   in training, and the linear model of the same dataset and vectors. On the test examples of what the dataset stands for now. #}
 {%- set keys = ['model_id', 'evaluation_snapshot_id'] %}
 
 with classifier_models as (
@@ -104,14 +104,17 @@ linear_models as (
     from classifier_models as models
     inner join classifier_models as linear_models
         on
-            models.snapshot_id = linear_models.snapshot_id
+            models.dataset_id = linear_models.dataset_id
             and models.encoder_fingerprint = linear_models.encoder_fingerprint
+            and models.snapshot_as_of >= linear_models.snapshot_as_of
             and linear_models.architecture = 'linear'
     where models.architecture <> 'linear'
-    -- of several the plain one, as it was configured last
+    -- of the same snapshot, or of an earlier one where nothing has changed for it since; of several the plain one, as it was
+    -- configured last
     qualify row_number() over (
         partition by models.model_id
         order by
+            linear_models.snapshot_as_of desc,
             case when linear_models.class_weighting is null then 1 else 2 end asc,
             linear_models.classifier_id asc,
             linear_models.trained_at desc,

@@ -38,7 +38,7 @@ eligible as (
         classifiers.gate_margin,
         classifiers.gate_largest_ece,
         training_queue.model_id is not null as is_wanted,
-        models_of_erased_rows.model_id is not null as has_learned_erased_rows,
+        models_of_erased_rows.requested_at as erasure_requested_at,
         row_number() over (
             partition by classifiers.classifier_id
             order by

@@ -49,7 +49,7 @@ answering as (
         held.classifier_id,
         held.model_id,
         held.decided_at,
-        eligible.has_learned_erased_rows
+        eligible.erasure_requested_at
     from held
     inner join eligible
         on
@@ -128,7 +128,12 @@ candidates as (
         eligible.gate_largest_ece,
         answering.model_id as compared_model_id,
         answering.decided_at as answering_since,
-        coalesce(answering.has_learned_erased_rows and not eligible.has_learned_erased_rows, false) as is_overdue,
+        -- half of the time is for a model that passes the gate
+        coalesce(
+            {{ add_hours('answering.erasure_requested_at', 12 * var('erasure_due_days')) }} <= {{ utc_now() }}
+            and eligible.erasure_requested_at is null,
+            false
+        ) as is_overdue,
         taken_down.model_id is not null as is_taken_down
     from eligible
     left join answering
@@ -244,8 +249,8 @@ judged as (
         *,
         case
             when compared_model_id is null then 'first_model'
-            when is_overdue then 'replaces_a_model_of_erased_rows'
             when is_taken_down then 'taken_down_by_a_person'
+            when is_overdue then 'replaces_a_model_of_erased_rows'
             when not coalesce(are_same, true) then 'not_the_same_examples'
             when draw_count < {{ least_draws() }} then 'too_few_examples'
             when ece > gate_largest_ece then 'badly_calibrated'

@@ -135,6 +135,34 @@ def test_what_overflows_single_precision_is_scored_in_double(scorer):
     assert found == pytest.approx(softmax(x.astype(np.float64), axis=1), abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("offset", "is_single"), [(0, True), (1, True), (100, False), (1e4, False)]
+)
+@pytest.mark.parametrize("hidden", [1, 64, 256])
+def test_features_far_from_zero_are_scored_in_double(
+    scorer, monkeypatch, hidden, offset, is_single
+):
+    random = np.random.default_rng(hidden)
+    x = random.normal(offset, 1, (5_000, 384)).astype(np.float32)
+    # as the trainer stores it: the features' mean is in the bias
+    weights = random.normal(0, 384**-0.5, (hidden, 384))
+    layers = [
+        (weights, random.normal(0, 0.1, hidden) - weights @ np.full(384, float(offset))),
+        (random.normal(0, hidden**-0.5, (3, hidden)), np.zeros(3)),
+    ]
+    used, compute = [], scorer.Network._probabilities
+    monkeypatch.setattr(
+        scorer.Network,
+        "_probabilities",
+        lambda self, x, kind: used.append((len(x), kind)) or compute(self, x, kind),
+    )
+    found = scorer.Network("m", layers).probabilities(x)
+    values = np.maximum(x.astype(np.float64) @ layers[0][0].T + layers[0][1], 0)
+    expected = softmax(values @ layers[1][0].T, axis=1)
+    assert np.abs(found - expected).max() < 1e-5
+    assert ((len(x), np.float64) not in used) == is_single
+
+
 def test_a_score_in_full(scorer):
     queue = pa.Table.from_pylist([event("e1", deployment_state="shadow")], KEYS)
     before = datetime.now().astimezone()
