@@ -46,6 +46,9 @@ _OBJECT_HASH = "to_hex(md5(concat('object/', object_id)))"
 class BigQueryLanding:
     """A dataset with one table for each landing table."""
 
+    # BigQuery takes 1,500 load jobs a table and day, of all runs together
+    part_seconds = 300.0
+
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         named = _PREFIX.fullmatch(prefix)

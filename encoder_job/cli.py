@@ -40,7 +40,7 @@ app = typer.Typer(
     "logged or written.\n\n"
     "Exit codes: 0 all is well; 1 unexpected error; 2 refused, the message says how to mend it; "
     "3 finished, but some objects of the source have no vector (rows of encoding_failures); "
-    "130 interrupted; 143 stopped by SIGTERM, what had been read has landed.",
+    "130 interrupted; 143 stopped by SIGTERM, what had been begun has landed.",
 )
 
 LandingOption = Annotated[

@@ -3,10 +3,10 @@
 import contextlib
 import errno
 import os
-import time
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import fsspec
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from encoder_job.erasure import Erased, object_hash, requested_erasures
 from encoder_job.errors import Refusal
 from encoder_job.identity import canonical_hash
+from encoder_job.readers.base import filesystem_of
 from encoder_job.schemas import SCHEMAS, SUBJECTS, optional_columns, tables_with_subjects
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -29,10 +30,12 @@ _OBJECT_STORES = {"s3", "gs", "abfs", "oss", "oci", "memory"}
 class FolderLanding:
     """A folder, or any fsspec URL, with one folder of Parquet parts for each landing table."""
 
+    part_seconds = 60.0
+
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         try:
-            self._fs, self._root = fsspec.core.url_to_fs(prefix)
+            self._fs, self._root = filesystem_of(prefix)
         except (ValueError, ImportError) as error:
             raise Refusal(
                 f"landing {prefix}: cannot be opened ({type(error).__name__}); give a folder, or a "
@@ -194,17 +197,24 @@ class FolderLanding:
             if _OBJECT_STORES & {*_protocols(self._fs)}:
                 self._fs.pipe_file(path, content)
                 return
-            # under a name that no reader looks for, which a run that goes on writes over
-            temporary = f"{folder}/.{name}{_TEMPORARY}"
+            # on any other server under a name that no reader looks for, and then renamed: onto
+            # another file not every server can
+            temporary = f"{folder}/.{name}.{secrets.token_hex(4)}{_TEMPORARY}"
             self._fs.pipe_file(temporary, content)
+            if self._fs.exists(path):
+                self._fs.rm_file(path)
             self._fs.mv(temporary, path)
 
     def _drop_stale_parts(self, table: str, seconds: float = _STALE_SECONDS) -> None:
         """Remove what a killed run left half written; a reader never sees these names."""
-        if self._is_local:
-            for path in Path(self._root, table).glob(f".*{_TEMPORARY}"):
-                if time.time() - path.stat().st_mtime > seconds:
-                    path.unlink(missing_ok=True)
+        latest = datetime.now(UTC) - timedelta(seconds=seconds)
+        for path in self._fs.find(f"{self._root}/{table}"):
+            name = path.rpartition("/")[2]
+            if name.startswith(".") and name.endswith(_TEMPORARY):
+                # another run at the same time may be done with it
+                with contextlib.suppress(FileNotFoundError):
+                    if self._fs.modified(path) <= latest:
+                        self._fs.rm_file(path)
 
     @contextlib.contextmanager
     def _whole(self, path: str) -> Iterator[None]:

@@ -13,12 +13,6 @@ from typing import NamedTuple
 from encoder_job.landing import Landing
 
 _CACHE_KB = 64_000
-_TABLES = {
-    "versions": ("id", "mac_key_id", "mac", "metadata", "is_seen"),
-    "moments": ("id", "object_version"),
-    "events": ("id",),
-    "failures": ("id",),
-}
 
 
 class Version(NamedTuple):
@@ -28,6 +22,14 @@ class Version(NamedTuple):
     mac: str
     metadata: bytes
     is_seen: bool = False
+
+
+_TABLES = {
+    "versions": ("id", *Version._fields),
+    "moments": ("id", "object_version"),
+    "events": ("id",),
+    "failures": ("id",),
+}
 
 
 class Known:

@@ -11,6 +11,9 @@ import pyarrow as pa
 class Landing(Protocol):
     """The landing tables of `schemas.py`, in a folder or in a warehouse's dataset."""
 
+    # how old what was encoded may get before it lands: the most that a kill costs
+    part_seconds: float
+
     def alone(self) -> AbstractContextManager[None]:
         """Hold the landing for one run, where that can be had."""
 

@@ -7,7 +7,7 @@ encoded the next one is read, and what has been encoded lands.
 
 import secrets
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -37,9 +37,8 @@ _COUNTS = (
 _PAUSE_SECONDS = 0.2  # between two looks at whether a paced run was stopped
 # what is encoded at once: so many rows, or so many characters or bytes
 BATCH_ROWS, _BATCH_SIZE = 256, 16_000_000
-# what lands at once: some ten megabytes of vectors, which is what a warehouse likes, or what a
-# minute gave, which is the most that a kill costs; BigQuery takes 1,500 loads a table and day
-PART_ROWS, PART_SECONDS = 16_384, 60.0
+# what lands at once: some ten megabytes of vectors, which is what a warehouse likes
+PART_ROWS = 16_384
 
 
 class _Stopped(Exception):  # noqa: N818 - no error: somebody asked for it
@@ -67,9 +66,9 @@ class _Part:
     events: list[dict] = field(default_factory=list)
     since: float = field(default_factory=time.monotonic)
 
-    def is_due(self) -> bool:
+    def is_due(self, seconds: float) -> bool:
         largest = max(len(self.objects), len(self.failures), len(self.events))
-        return largest >= PART_ROWS or time.monotonic() - self.since >= PART_SECONDS
+        return largest >= PART_ROWS or time.monotonic() - self.since >= seconds
 
 
 class Runner:
@@ -93,6 +92,8 @@ class Runner:
         # rows that a source did not even read, as they were not wanted
         self._left_out = 0
         self._part = _Part()
+        # batches that are being encoded, or are ready
+        self._begun: deque[tuple[_Batch, Future]] = deque()
         self._erased = requested_erasures(landing)
 
     @cached_property
@@ -111,7 +112,6 @@ class Runner:
     def land(self, rows: Iterable[Row], most_per_second: float = inf) -> None:
         """Land what is new of some rows, and count it."""
         broken: list[Refusal] = []
-        begun: tuple[_Batch, Future] | None = None
         due = time.monotonic()
         with ThreadPoolExecutor(1) as encoding:
             try:
@@ -122,11 +122,15 @@ class Runner:
                     contents = [row.content for row in batch.rows]
                     encoded = encoding.submit(encode_each, self._encoder, contents)
                     # the encoder has the next batch before it can wait for this one to land
-                    begun, done = (batch, encoded), begun
-                    self._gather(done)
-                self._gather(begun)
-            finally:
-                self._land_part()
+                    self._begun.append((batch, encoded))
+                    self._gather(most_begun=1)
+                self._gather()
+            except BaseException:
+                # what broke the run is told, not that it broke this too
+                with suppress(Exception):
+                    self._land_part()
+                raise
+            self._land_part()
         if broken:
             raise broken[0]
 
@@ -153,11 +157,15 @@ class Runner:
                 batch = _Batch()
             self._on_progress(self.counts["read"] + self._left_out)
             if self.is_stopped:
-                return
-        yield batch
+                break
+            # a source may be slow: what is ready does not wait for its next batch
+            self._gather_ready()
+        if not self.is_stopped:
+            yield batch
 
     def _wait(self, until: float) -> None:
         while not self.is_stopped and (left := until - time.monotonic()) > 0:
+            self._gather_ready()
             time.sleep(min(left, _PAUSE_SECONDS))
 
     def stop(self) -> None:
@@ -239,20 +247,29 @@ class Runner:
                 }
             )
 
-    def _gather(self, begun: tuple[_Batch, Future] | None) -> None:
+    def _gather(self, most_begun: int = 0) -> None:
+        """Wait until no more batches than these are being encoded; what is ready lands in time."""
+        while len(self._begun) > most_begun:
+            self._add(*self._begun.popleft())
+        if self._part.is_due(self._landing.part_seconds):
+            self._land_part()
+
+    def _gather_ready(self) -> None:
+        self._gather(sum(not encoded.done() for _, encoded in self._begun))
+
+    def _add(self, batch: _Batch, encoded: Future) -> None:
         """Add a batch, once it has been encoded, to what is to land."""
-        if begun is None:
-            return
-        batch, encoded = begun
+        events = []
         for row, result in zip(batch.rows, encoded.result(), strict=True):
             if isinstance(result, str):
                 self._fail(row, result, batch)
             else:
-                self._part.events.append(self._embedding_event(row, result))
+                events.append(self._embedding_event(row, result))
+        # objects first and all at once: an interruption may come between any two lines, and no
+        # vector lands without its object
         self._part.objects += batch.objects
         self._part.failures += batch.failures
-        if self._part.is_due():
-            self._land_part()
+        self._part.events += events
 
     def _land_part(self) -> None:
         # what could not land is not tried again by this run: it may have landed in part

@@ -46,10 +46,16 @@ class Row:
     landed_at: datetime | None = None
     content: str | bytes | None = None
     fault: str | None = None
+    # the error of the store that should have given the content
+    store_error: str | None = None
 
 
 class Fault(Exception):  # noqa: N818 - a fault of the data, not of the program
     """A row's reason code."""
+
+
+class _StoreFault(Fault):
+    """The type of a store's error."""
 
 
 @dataclass(frozen=True)
@@ -147,12 +153,13 @@ class RowParser:
 
     def _next(self, ahead: deque[tuple[Future[Row], int]]) -> Row:
         row = ahead.popleft()[0].result()
-        self._unreadable = self._unreadable + 1 if row.fault == "content_unreadable" else 0
+        self._unreadable = self._unreadable + 1 if row.store_error else 0
         if self._unreadable >= _MOST_UNREADABLE:
             raise Refusal(
                 f"{row.place}: this content and the {_MOST_UNREADABLE - 1} before it could not be "
-                "opened: their store does not answer, or access to it has ended; mend that and run "
-                "the same command again, which continues"
+                f"opened ({row.store_error}): their store does not answer, or does not let this "
+                "account in; mend that, or take them out, and run the same command again, which "
+                "continues"
             )
         return row
 
@@ -211,14 +218,19 @@ def _fetched(uri: str, fetch_beside: Callable[[str], bytes] | None) -> bytes:
         return fetch_beside(uri)
     except FileNotFoundError:
         raise Fault("content_missing") from None
-    except Exception:
+    except (ImportError, ValueError):
+        # no store was asked
         raise Fault("content_unreadable") from None
+    except Exception as error:
+        raise _StoreFault(type(error).__name__) from None
 
 
 @contextmanager
 def _faults_of(row: Row) -> Iterator[None]:
     try:
         yield
+    except _StoreFault as fault:
+        row.fault, row.store_error = "content_unreadable", str(fault)
     except Fault as fault:
         row.fault = str(fault)
 
@@ -241,7 +253,10 @@ def _held_bytes(row: Future[Row], most: int) -> int:
 
 def filesystem_of(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     """Open a URL or a path. Raise ValueError where contents would be kept on this machine."""
-    if any(_keeps_copies(link.partition("://")[0]) for link in url.split("::")):
+    links = url.split("::")
+    # a path alone may be named as a protocol is
+    protocols = [it.partition("://")[0] for it in links if len(links) > 1 or "://" in it]
+    if any(map(_keeps_copies, protocols)):
         raise ValueError("contents are not to be kept on this machine")
     return fsspec.core.url_to_fs(url)
 

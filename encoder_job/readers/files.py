@@ -9,6 +9,7 @@ from math import ceil, inf
 from typing import BinaryIO
 
 import fsspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -116,14 +117,12 @@ class Manifest:
 
     def _windows(self) -> Iterator[tuple[float, float]]:
         """Yield ranges of creation, newest first, that hold about as many rows each."""
-        moments = sorted(
-            (
-                _created(values)
-                for path in self._files
-                for values in self._file(path).records(("object_created_at",))
-            ),
-            reverse=True,
+        found = (
+            _created(values)
+            for path in self._files
+            for values in self._file(path).records(("object_created_at",))
         )
+        moments = np.sort(np.fromiter(found, np.float64))[::-1]
         upper, rows = inf, max(_WINDOW_ROWS, ceil(len(moments) / _MOST_WINDOWS))
         for lower in moments[rows - 1 :: rows]:
             if lower < upper:

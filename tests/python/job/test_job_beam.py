@@ -6,6 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import joblib
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -115,7 +116,7 @@ def test_a_lost_worker_ends_the_run_and_the_same_command_continues(job, tmp_path
         for process in psutil.Process(driver.pid).children(recursive=True)
         if "sdk_worker_main" in " ".join(process.cmdline()) and "python" in process.name()
     ]
-    assert len(workers) == os.cpu_count()
+    assert len(workers) == joblib.cpu_count()
     workers[0].send_signal(signal.SIGKILL)
     told, errors = driver.communicate(timeout=120)
     assert driver.returncode == 2, told + errors

@@ -24,6 +24,7 @@ from job_harness import manifest, record, rows, small_parts, vectors
 from encoder_job.errors import Refusal
 from encoder_job.folder_landing import FolderLanding
 from encoder_job.identity import event_id
+from encoder_job.runner import Runner
 from encoder_job.schemas import SCHEMAS
 
 # the same command line with an encoder that needs no library and takes its time
@@ -179,6 +180,11 @@ class _Server(fsspec.implementations.local.LocalFileSystem):
         if is_lost:
             raise OSError("the connection is lost")
 
+    def mv(self, path1: str, path2: str, **_: object) -> None:
+        if self.exists(path2):
+            raise FileExistsError(path2)
+        super().mv(path1, path2)
+
 
 def test_a_part_on_a_server_of_files_is_whole_or_not_there(job, tmp_path, monkeypatch):
     fsspec.register_implementation("server", _Server, clobber=True)
@@ -193,6 +199,16 @@ def test_a_part_on_a_server_of_files_is_whole_or_not_there(job, tmp_path, monkey
     monkeypatch.setattr(_Server, "lost", [])
     assert job.run(source, landing=f"server://{landing}").exit_code == 0
     assert len(vectors(landing)) == 3
+    request = {
+        "event_id": "a request",
+        "scope": "object",
+        "subject_id": "object-1",
+        "requested_at": "2026-07-03",
+    }
+    pq.write_table(pa.Table.from_pylist([request]), landing / "erasure_requests" / "part-1.parquet")
+    done = job("erase", landing=f"server://{landing}")
+    assert done.exit_code == 0, done.output
+    assert len(vectors(landing)) == 2
     assert not list(landing.rglob(".*.part"))
 
 
@@ -204,9 +220,30 @@ def test_many_batches_land_as_one_part(job, tmp_path, monkeypatch):
     assert len(pq.ParquetFile(part).read()) == 42
 
 
+def test_no_vector_lands_without_its_object(job, tmp_path, monkeypatch):
+    gather, added = Runner._embedding_event, []
+
+    def interrupted(self, row, result):
+        added.append(row)
+        if len(added) == 15:
+            raise KeyboardInterrupt
+        return gather(self, row, result)
+
+    monkeypatch.setattr("encoder_job.runner.BATCH_ROWS", 10)
+    source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(30)])
+    with monkeypatch.context() as broken:
+        broken.setattr(Runner, "_embedding_event", interrupted)
+        assert job.run(source).exit_code == 130
+    objects = {row["object_id"] for row in job.rows("object_events")}
+    assert {row["object_id"] for row in job.rows("embedding_events")} == objects
+    assert len(objects) == 10
+    assert job.run(source).exit_code == 0
+    assert len(vectors(job.landing)) == len(job.rows("object_events")) == 30
+
+
 def test_a_part_lands_after_a_while(job, tmp_path, monkeypatch):
     monkeypatch.setattr("encoder_job.runner.BATCH_ROWS", 10)
-    monkeypatch.setattr("encoder_job.runner.PART_SECONDS", 0)
+    monkeypatch.setattr(FolderLanding, "part_seconds", 0)
     source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(40)])
     assert job.run(source).exit_code == 0
     assert len(list((job.landing / "embedding_events").glob("part-*"))) == 4

@@ -178,7 +178,8 @@ def test_a_process_that_crashes_leaves_no_dump():
     code = (
         "import ctypes, os, resource\n"
         "from encoder_job.errors import be_silent\n"
-        "resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)\n"
+        "_, most = resource.getrlimit(resource.RLIMIT_CORE)\n"
+        "resource.setrlimit(resource.RLIMIT_CORE, (most, most))\n"
         "be_silent()\n"
         "print(*resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))\n"
     )

@@ -23,12 +23,29 @@ from job_harness import (
 )
 from test_job_images import picture, saved
 
+from encoder_job.runner import Runner
+
 # every one starts a process that loads an encoder: a hundred take a quarter of an hour
 _KILLS = int(os.environ.get("EMBEDDING_STORE_TEST_KILLS", "2"))
 _TEXTS, _IMAGES = 600, 120
 _SMALL_PARTS = (
     "from encoder_job import cli, runner; runner.BATCH_ROWS = runner.PART_ROWS = 16; cli.main()"
 )
+
+
+class Clock:
+    """A clock that goes on only while somebody sleeps."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = self.slept = 0.0
+        self.on_sleep = lambda: None
+        monkeypatch.setattr("encoder_job.runner.time.sleep", self.sleep)
+        monkeypatch.setattr("encoder_job.runner.time.monotonic", lambda: self.now)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.slept += seconds
+        self.on_sleep()
 
 
 def _texts(folder: Path) -> Path:
@@ -108,7 +125,7 @@ def test_runs_killed_at_any_moment_are_continued_to_the_same_bytes(
     record_property("killed with a part of the vectors landed", left_some)
 
 
-def test_sigterm_lands_what_was_read_and_the_same_command_continues(job, tmp_path):
+def test_sigterm_lands_what_was_begun_and_the_same_command_continues(job, tmp_path):
     source, landing = _texts(tmp_path), tmp_path / "stopped"
     process = _started(job, source, landing)
     _wait_for_a_vector(process, landing)
@@ -154,12 +171,11 @@ def test_a_backfill_begins_with_the_newest_objects(job, tmp_path, monkeypatch, k
 def test_a_backfill_keeps_its_pace(job, tmp_path, monkeypatch):
     small_parts(monkeypatch, 5)
     source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(20)])
-    pauses = []
-    monkeypatch.setattr("encoder_job.runner.time.sleep", pauses.append)
+    clock = Clock(monkeypatch)
     job("backfill", "--encoder", "tiny", "--source", str(source), "--most-per-second", "1e9")
-    assert pauses == []
-    ticks = iter(range(10_000))
-    monkeypatch.setattr("encoder_job.runner.time.monotonic", lambda: next(ticks))
+    assert clock.slept < 1e-6
+    landed = []
+    clock.on_sleep = lambda: landed.append(len(vectors(tmp_path / "paced")))
     done = job(
         *("backfill", "--encoder", "tiny", "--source", str(source)),
         *("--most-per-second", "0.1"),
@@ -167,7 +183,10 @@ def test_a_backfill_keeps_its_pace(job, tmp_path, monkeypatch):
     )
     assert done.exit_code == 0, done.output
     # 20 objects at one in ten seconds, the last five of which nobody waits for
-    assert 100 < len(pauses) < 170
+    assert clock.slept == pytest.approx(150)
+    # what is ready does not wait with the next
+    assert landed[len(landed) // 3 - 2] == 5
+    assert landed[-1] == 15
 
 
 def test_what_is_there_already_earns_no_haste(job, tmp_path, monkeypatch):
@@ -176,13 +195,17 @@ def test_what_is_there_already_earns_no_haste(job, tmp_path, monkeypatch):
     job.run(manifest(tmp_path / "objects.jsonl", old))
     new = [record(100 + n, object_created_at="2026-07-01T10:00:00") for n in range(20)]
     source = manifest(tmp_path / "objects.jsonl", [*old, *new])
-    pauses, ticks = [], iter(range(0, 10_000_000, 20))
-    monkeypatch.setattr("encoder_job.runner.time.sleep", pauses.append)
-    monkeypatch.setattr("encoder_job.runner.time.monotonic", lambda: next(ticks))
+    clock, take = Clock(monkeypatch), Runner._take
+
+    def slow(*given):
+        clock.now += 20
+        return take(*given)
+
+    monkeypatch.setattr(Runner, "_take", slow)
     done = job(
         *("backfill", "--encoder", "tiny", "--source", str(source)),
         *("--most-per-second", "0.01"),
     )
     assert done.exit_code == 0, done.output
-    # a clock that ticks by 20 seconds whenever anybody looks: 500 a batch, however long the old took
-    assert len(pauses) > 30
+    # 500 seconds a batch, of which reading its rows takes 100, however long the old ones took
+    assert clock.slept == pytest.approx(3 * 400)

@@ -5,7 +5,7 @@ import pytest
 from bigquery_store import PROJECT, emulator
 from google.auth.credentials import AnonymousCredentials
 
-from encoder_job.readers import open_source, sql
+from encoder_job.readers import open_source, shards, sql
 
 _ROWS = 130
 _LETTERS = f"""
@@ -53,7 +53,7 @@ def test_wanted_rows_are_read_with_their_contents_newest_first(query):
 
 
 def test_it_is_split_for_many_workers(query, monkeypatch):
-    monkeypatch.setattr(sql, "SHARD_ROWS", 25)
+    monkeypatch.setattr(shards, "SHARD_ROWS", 25)
     monkeypatch.setattr(sql, "_CONTENT_ROWS_BIGQUERY", 10)
     source = open_source(query, "text")
     shards = list(source.shards())
