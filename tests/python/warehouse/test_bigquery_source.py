@@ -56,7 +56,7 @@ def test_it_is_split_for_many_workers(query, monkeypatch):
     monkeypatch.setattr(shards, "SHARD_ROWS", 25)
     monkeypatch.setattr(sql, "_CONTENT_ROWS_BIGQUERY", 10)
     source = open_source(query, "text")
-    shards = list(source.shards())
-    assert len(shards) == 6
-    found = [row.object_id for shard in shards for row in source.rows_of(shard, lambda *_: True)]
+    parts = list(source.shards())
+    assert len(parts) == 6
+    found = [row.object_id for part in parts for row in source.rows_of(part, lambda *_: True)]
     assert sorted(found) == sorted(f"letter-{n}" for n in range(1, _ROWS + 1))
