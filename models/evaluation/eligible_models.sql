@@ -34,6 +34,8 @@ eligible as (
         encoders.encoder_fingerprint,
         classifiers.state as deployment_state,
         classifier_models.positive_label,
+        -- a threshold above every probability: none reached what the registry asks for
+        coalesce(classifier_models.decision_threshold > 1, false) as is_never_positive,
         current_snapshots.snapshot_id as current_snapshot_id,
         classifiers.gate_margin,
         classifiers.gate_largest_ece,

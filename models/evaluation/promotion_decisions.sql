@@ -49,6 +49,7 @@ answering as (
         held.classifier_id,
         held.model_id,
         held.decided_at,
+        eligible.is_never_positive,
         eligible.erasure_requested_at
     from held
     inner join eligible
@@ -134,7 +135,8 @@ candidates as (
             and eligible.erasure_requested_at is null,
             false
         ) as is_overdue,
-        taken_down.model_id is not null as is_taken_down
+        taken_down.model_id is not null as is_taken_down,
+        eligible.is_never_positive and not answering.is_never_positive as has_gone_silent
     from eligible
     left join answering
         on eligible.classifier_id = answering.classifier_id
@@ -253,6 +255,7 @@ judged as (
             when is_overdue then 'replaces_a_model_of_erased_rows'
             when not coalesce(are_same, true) then 'not_the_same_examples'
             when draw_count < {{ least_draws() }} then 'too_few_examples'
+            when has_gone_silent then 'never_positive'
             when ece > gate_largest_ece then 'badly_calibrated'
             when difference_lower <= -gate_margin then 'may_be_worse'
             else 'not_worse'
