@@ -149,19 +149,25 @@ class Runner:
     def _batches(self, rows: Iterable[Row]) -> Iterator[_Batch]:
         """Take rows until they end, or somebody stops the run: then a part of a batch is left."""
         batch = _Batch()
-        for row in rows:
-            self.counts["read"] += 1
-            self._take(row, batch)
-            if batch.is_full():
-                yield batch
-                batch = _Batch()
-            self._on_progress(self.counts["read"] + self._left_out)
-            if self.is_stopped:
-                break
-            # a source may be slow: what is ready does not wait for its next batch
-            self._gather_ready()
-        if not self.is_stopped:
-            yield batch
+        try:
+            for row in rows:
+                self.counts["read"] += 1
+                self._take(row, batch)
+                if batch.is_full():
+                    yield batch
+                    batch = _Batch()
+                self._tell()
+                # a source may be slow: what is ready does not wait for its next batch
+                self._gather_ready()
+        except _Stopped:
+            return
+        yield batch
+
+    def _tell(self) -> None:
+        """Tell how far the run is, and end its reading if it was stopped."""
+        self._on_progress(self.counts["read"] + self._left_out)
+        if self.is_stopped:
+            raise _Stopped
 
     def _wait(self, until: float) -> None:
         while not self.is_stopped and (left := until - time.monotonic()) > 0:
@@ -181,9 +187,7 @@ class Runner:
         else:
             return True
         self._left_out += 1
-        self._on_progress(self.counts["read"] + self._left_out)
-        if self.is_stopped:
-            raise _Stopped
+        self._tell()
         return False
 
     def _take(self, row: Row, batch: _Batch) -> None:
@@ -353,7 +357,5 @@ def _whole(rows: Iterable[Row], broken: list[Refusal]) -> Iterator[Row]:
     """Yield rows to the end, also to that of a source which breaks: what was taken lands."""
     try:
         yield from rows
-    except _Stopped:
-        pass
     except Refusal as refusal:
         broken.append(refusal)

@@ -70,7 +70,7 @@ counted as (
     group by encoders.encoder_id, encoders.encoder_fingerprint, encoders.modality, encoders.state
 ),
 
-shares as (
+completed as (
     select
         counted.encoder_id,
         counted.encoder_fingerprint,
@@ -79,14 +79,24 @@ shares as (
         counted.object_count + coalesce(unread.object_count, 0) as object_count,
         counted.vector_count,
         counted.failed_count + coalesce(unread.object_count, 0) as failed_count,
-        case
-            when counted.object_count + coalesce(unread.object_count, 0) > 0
-                then counted.vector_count / (counted.object_count + coalesce(unread.object_count, 0))
-        end as coverage,
         counted.newest_missing_created_at
     from counted
     left join unread
         on counted.encoder_id = unread.encoder_id
+),
+
+shares as (
+    select
+        encoder_id,
+        encoder_fingerprint,
+        modality,
+        state,
+        object_count,
+        vector_count,
+        failed_count,
+        case when object_count > 0 then vector_count / object_count end as coverage,
+        newest_missing_created_at
+    from completed
 )
 
 select * from shares
