@@ -18,8 +18,12 @@ metrics as (
     where metrics.split = 'test' and metrics.metric not in ('coverage', 'selective_accuracy')
 ),
 
+linear_baselines as (
+    select * from {{ ref('linear_baselines') }}
+),
+
 replicates as (
-    select * from {{ ref('newest_replicates') }}
+    select * from {{ ref('paired_replicates') }}
 ),
 
 label_counts as (
@@ -97,51 +101,21 @@ majority_metrics as (
     {{- one_row_per_metric('majority_measured', keys, classification_metric_names()) }}
 ),
 
-linear_models as (
-    select
-        models.model_id,
-        linear_models.model_id as baseline_model_id
-    from classifier_models as models
-    inner join classifier_models as linear_models
-        on
-            models.dataset_id = linear_models.dataset_id
-            and models.encoder_fingerprint = linear_models.encoder_fingerprint
-            and models.snapshot_as_of >= linear_models.snapshot_as_of
-            and linear_models.architecture = 'linear'
-    where models.architecture <> 'linear'
-    -- of the same snapshot, or of an earlier one where nothing has changed for it since; of several the plain one, as it was
-    -- configured last
-    qualify row_number() over (
-        partition by models.model_id
-        order by
-            linear_models.snapshot_as_of desc,
-            case when linear_models.class_weighting is null then 1 else 2 end asc,
-            linear_models.classifier_id asc,
-            linear_models.trained_at desc,
-            linear_models.model_id asc
-    ) = 1
-),
-
 -- draw by draw: both models meet the same customers
 paired_draws as (
     select
-        own.model_id,
-        own.evaluation_snapshot_id,
+        replicates.model_id,
+        replicates.evaluation_snapshot_id,
         {%- for metric in drawn_metric_names() %}
-        own.{{ metric }} - baseline.{{ metric }} as {{ metric }},
+        replicates.{{ metric }} - replicates.compared_{{ metric }} as {{ metric }},
         {%- endfor %}
-        own.replicate
-    from linear_models
-    inner join replicates as own
-        on linear_models.model_id = own.model_id
-    inner join current_snapshots
-        on own.evaluation_snapshot_id = current_snapshots.snapshot_id
-    inner join replicates as baseline
+        replicates.replicate
+    from replicates
+    inner join linear_baselines
         on
-            linear_models.baseline_model_id = baseline.model_id
-            and own.evaluation_snapshot_id = baseline.evaluation_snapshot_id
-            and own.examples_hash = baseline.examples_hash
-            and own.replicate = baseline.replicate
+            replicates.model_id = linear_baselines.model_id
+            and replicates.compared_model_id = linear_baselines.baseline_model_id
+    where replicates.replicate > 0
 ),
 
 differences as (
@@ -178,18 +152,18 @@ compared as (
         metrics.evaluation_snapshot_id,
         metrics.metric,
         'linear' as baseline,
-        linear_models.baseline_model_id,
+        linear_baselines.baseline_model_id,
         metrics.value,
         baseline_metrics.value as baseline_value,
         metrics.value - baseline_metrics.value as difference,
         intervals.value_lower as difference_lower,
         intervals.value_upper as difference_upper
     from metrics
-    inner join linear_models
-        on metrics.model_id = linear_models.model_id
+    inner join linear_baselines
+        on metrics.model_id = linear_baselines.model_id
     inner join metrics as baseline_metrics
         on
-            linear_models.baseline_model_id = baseline_metrics.model_id
+            linear_baselines.baseline_model_id = baseline_metrics.model_id
             and metrics.evaluation_snapshot_id = baseline_metrics.evaluation_snapshot_id
             and metrics.metric = baseline_metrics.metric
     left join intervals

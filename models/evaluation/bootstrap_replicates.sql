@@ -1,43 +1,61 @@
 {# What each metric would have been, had the test split been drawn again: whole customers are drawn, by a hash. So the same draws
-   judge every model, on every engine, and two models can be compared draw by draw. Drawn once for a model and its examples of a
-   snapshot, and again when there are others: vectors may arrive later, and examples be erased. #}
+   judge every model, on every engine, and two models can be compared draw by draw. Drawn once for a model and a set of examples
+   on which it is compared, and again when there are others: vectors may arrive later, and examples be erased. #}
 {{ config(materialized = 'incremental') }}
 
 {%- set keys = ['model_id', 'evaluation_snapshot_id', 'examples_hash', 'replicate'] %}
 
-with current_snapshots as (
-    select * from {{ ref('current_snapshots') }}
+with comparisons as (
+    select * from {{ ref('model_comparisons') }}
 ),
 
 classes as (
-    select scored_classes.*
-    from {{ ref('scored_classes') }} as scored_classes
-    inner join current_snapshots
-        on scored_classes.evaluation_snapshot_id = current_snapshots.snapshot_id
-    where scored_classes.split = 'test'
+    select * from {{ ref('scored_classes') }}
+    where split = 'test'
 ),
 
-evaluations as (
+examples as (
+    select * from {{ ref('scored_examples') }}
+    where split = 'test'
+),
+
+compared_models as (
     select
         model_id,
+        compared_model_id,
         evaluation_snapshot_id,
-        cast(sum(mod({{ hash_to_int64('object_id') }}, 1000000007)) as int64) as examples_hash
-    from classes
-    where is_label
-    group by model_id, evaluation_snapshot_id
+        examples_hash
+    from comparisons
+    union distinct
+    select
+        compared_model_id as model_id,
+        model_id as compared_model_id,
+        evaluation_snapshot_id,
+        examples_hash
+    from comparisons
 ),
 
-new_evaluations as (
-    select * from evaluations
+-- most models are compared on the same examples with one as with another
+example_sets as (
+    select *
+    from compared_models
+    qualify row_number() over (
+        partition by model_id, evaluation_snapshot_id, examples_hash
+        order by compared_model_id
+    ) = 1
+),
+
+new_sets as (
+    select * from example_sets
     {%- if is_incremental() %}
     where
         not exists (
             select 1
             from {{ this }} as held
             where
-                held.model_id = evaluations.model_id
-                and held.evaluation_snapshot_id = evaluations.evaluation_snapshot_id
-                and held.examples_hash = evaluations.examples_hash
+                held.model_id = example_sets.model_id
+                and held.evaluation_snapshot_id = example_sets.evaluation_snapshot_id
+                and held.examples_hash = example_sets.examples_hash
                 and held.draw_count = {{ var('bootstrap_replicates') }}
         )
     {%- endif %}
@@ -46,12 +64,17 @@ new_evaluations as (
 new_classes as (
     select
         classes.*,
-        new_evaluations.examples_hash
-    from classes
-    inner join new_evaluations
+        new_sets.examples_hash
+    from new_sets
+    inner join examples
         on
-            classes.model_id = new_evaluations.model_id
-            and classes.evaluation_snapshot_id = new_evaluations.evaluation_snapshot_id
+            new_sets.compared_model_id = examples.model_id
+            and new_sets.evaluation_snapshot_id = examples.evaluation_snapshot_id
+    inner join classes
+        on
+            new_sets.model_id = classes.model_id
+            and new_sets.evaluation_snapshot_id = classes.evaluation_snapshot_id
+            and examples.object_id = classes.object_id
 ),
 
 customers as (
@@ -69,6 +92,13 @@ draws as (
         {{ poisson_weight("concat(cast(replicate_numbers.replicate as string), '|', customers.split_group_id)") }} as weight
     from customers
     cross join replicate_numbers
+    union all
+    -- the customers as they are
+    select
+        split_group_id,
+        0 as replicate,
+        1 as weight
+    from customers
 ),
 
 drawn as (

@@ -1,7 +1,8 @@
 {%- set keys = ['model_id', 'evaluation_snapshot_id'] %}
 
 with replicates as (
-    select * from {{ ref('newest_replicates') }}
+    select * from {{ ref('paired_replicates') }}
+    where compared_model_id = model_id and replicate > 0
 ),
 
 drawn as (

@@ -9,19 +9,16 @@ with eligible as (
 ),
 
 replicates as (
-    select * from {{ ref('newest_replicates') }}
+    select * from {{ ref('paired_replicates') }}
 ),
 
-test_metrics as (
+calibration_errors as (
     select
         model_id,
         evaluation_snapshot_id,
-        max(example_count) as example_count,
-        max(case when metric = 'roc_auc' then value end) as roc_auc,
-        max(case when metric = 'ece' then value end) as ece
+        value as ece
     from {{ ref('classifier_metrics') }}
-    where split = 'test'
-    group by model_id, evaluation_snapshot_id
+    where split = 'test' and metric = 'ece'
 ),
 
 held as (
@@ -158,19 +155,19 @@ candidates as (
 pairs as (
     select
         candidates.classifier_id,
-        own.replicate,
-        own.examples_hash = compared.examples_hash as are_same,
-        own.roc_auc - compared.roc_auc as difference
+        replicates.replicate,
+        replicates.example_count,
+        replicates.customer_count,
+        replicates.roc_auc,
+        case when candidates.compared_model_id is not null then replicates.compared_roc_auc end as compared_roc_auc,
+        case when candidates.compared_model_id is not null then replicates.roc_auc - replicates.compared_roc_auc end as difference
     from candidates
-    inner join replicates as own
+    inner join replicates
         on
-            candidates.model_id = own.model_id
-            and candidates.current_snapshot_id = own.evaluation_snapshot_id
-    inner join replicates as compared
-        on
-            candidates.compared_model_id = compared.model_id
-            and candidates.current_snapshot_id = compared.evaluation_snapshot_id
-            and own.replicate = compared.replicate
+            candidates.model_id = replicates.model_id
+            -- a first one beside itself
+            and coalesce(candidates.compared_model_id, candidates.model_id) = replicates.compared_model_id
+            and candidates.current_snapshot_id = replicates.evaluation_snapshot_id
 ),
 
 differences as (
@@ -183,7 +180,7 @@ differences as (
         ) as place,
         count(*) over (partition by classifier_id) as draw_count
     from pairs
-    where are_same and difference is not null
+    where replicate > 0 and difference is not null
 ),
 
 -- a twentieth of the draws are below
@@ -196,11 +193,9 @@ bounds as (
     group by classifier_id, draw_count
 ),
 
-examples as (
-    select distinct
-        classifier_id,
-        are_same
-    from pairs
+as_they_are as (
+    select * from pairs
+    where replicate = 0
 ),
 
 looks as (
@@ -215,33 +210,29 @@ looks as (
 compared_models as (
     select
         candidates.*,
-        own.example_count,
-        examples.are_same,
-        own.roc_auc,
-        compared.roc_auc as compared_roc_auc,
-        own.roc_auc - compared.roc_auc as difference,
+        as_they_are.example_count,
+        as_they_are.customer_count,
+        as_they_are.roc_auc,
+        as_they_are.compared_roc_auc,
+        as_they_are.difference,
         bounds.difference_lower,
         coalesce(bounds.draw_count, 0) as draw_count,
-        own.ece,
+        calibration_errors.ece,
         -- classifiers of one dataset look at the same customers
-        coalesce(looks.look_count, 0) + sum(case when own.roc_auc - compared.roc_auc is null then 0 else 1 end) over (
+        coalesce(looks.look_count, 0) + sum(case when as_they_are.difference is null then 0 else 1 end) over (
             partition by candidates.dataset_id
             order by candidates.classifier_id
             rows between unbounded preceding and current row
         ) as look_count
     from candidates
-    left join test_metrics as own
+    left join calibration_errors
         on
-            candidates.model_id = own.model_id
-            and candidates.current_snapshot_id = own.evaluation_snapshot_id
-    left join test_metrics as compared
-        on
-            candidates.compared_model_id = compared.model_id
-            and candidates.current_snapshot_id = compared.evaluation_snapshot_id
+            candidates.model_id = calibration_errors.model_id
+            and candidates.current_snapshot_id = calibration_errors.evaluation_snapshot_id
+    left join as_they_are
+        on candidates.classifier_id = as_they_are.classifier_id
     left join bounds
         on candidates.classifier_id = bounds.classifier_id
-    left join examples
-        on candidates.classifier_id = examples.classifier_id
     left join looks
         on candidates.dataset_id = looks.dataset_id
 ),
@@ -253,8 +244,7 @@ judged as (
             when compared_model_id is null then 'first_model'
             when is_taken_down then 'taken_down_by_a_person'
             when is_overdue then 'replaces_a_model_of_erased_rows'
-            when not coalesce(are_same, true) then 'not_the_same_examples'
-            when draw_count < {{ least_draws() }} then 'too_few_examples'
+            when draw_count < {{ least_draws() }} or customer_count < {{ var('gate_least_customers') }} then 'too_few_examples'
             when has_gone_silent then 'never_positive'
             when ece > gate_largest_ece then 'badly_calibrated'
             when difference_lower <= -gate_margin then 'may_be_worse'

@@ -125,23 +125,37 @@ def test_the_majority_rule_is_judged_as_scikit_learn_judges_it(built):
 
 
 DRAWN = [case for case in CASES if case.split == "test"]
+DRAWN_METRICS = ("roc_auc", "pr_auc", "log_loss", "brier", "accuracy")
 
 
 @pytest.fixture(scope="module")
 def replicates(built):
-    """The draws of a model by number."""
+    """The draws of a model by number, of which the first is none."""
     found: dict[str, list[dict]] = {}
     for row in built.rows("select * from internal.bootstrap_replicates order by replicate"):
         found.setdefault(row["model_id"], []).append(row)
     return found
 
 
+def test_the_customers_as_they_are_give_the_metrics(built, replicates):
+    published = {
+        (row["model_id"], row["evaluation_snapshot_id"], row["metric"]): row["value"]
+        for row in built.rows("select * from published.classifier_metrics where split = 'test'")
+    }
+    assert set(replicates) == {case.model_id for case in DRAWN} | {NETWORKS[0].model_id}
+    for model_id, (found, *_) in replicates.items():
+        assert found["replicate"] == 0
+        for metric in DRAWN_METRICS:
+            value = published[model_id, found["evaluation_snapshot_id"], metric]
+            assert found[metric] == (value and pytest.approx(value, rel=1e-9)), metric
+
+
 @pytest.mark.parametrize("case", DRAWN, ids=lambda case: case.model_id)
 def test_replicates_equal_scikit_learn_with_the_same_weights(case, replicates):
-    found = [row for row in replicates[case.model_id] if row["replicate"] <= REPLICATES]
+    found = [row for row in replicates[case.model_id] if 0 < row["replicate"] <= REPLICATES]
     expected = reference_replicates(case)
     assert len(found) == len(expected)
-    for metric in ("roc_auc", "pr_auc", "log_loss", "brier", "accuracy"):
+    for metric in DRAWN_METRICS:
         values = [row[metric] for row in found]
         assert values == [
             it[metric] if it[metric] is None else pytest.approx(it[metric], rel=1e-9, abs=1e-9)
@@ -152,7 +166,7 @@ def test_replicates_equal_scikit_learn_with_the_same_weights(case, replicates):
 def test_intervals_are_percentiles_of_the_replicates(built, replicates):
     given = 0
     for row in built.rows("select * from published.classifier_metrics where split = 'test'"):
-        draws = [it.get(row["metric"]) for it in replicates.get(row["model_id"], [])]
+        draws = [it.get(row["metric"]) for it in replicates.get(row["model_id"], [])[1:]]
         ordered = sorted(value for value in draws if value is not None)
         bounds = row["value_lower"], row["value_upper"]
         if (

@@ -29,7 +29,6 @@ OF_THE_RUN = {
     "internal.classifier_models": {"trained_at", "runtime"},
     "ledger.promotion_decisions": {"decided_at"},
     "internal.bootstrap_replicates": {"drawn_at"},
-    "internal.newest_replicates": {"drawn_at"},
     "ledger.prediction_scores": {"scored_at"},
     "published.predictions": {"scored_at"},
     "published.latest_predictions": {"scored_at"},

@@ -87,10 +87,18 @@ class Store:
             )
 
     def study_less(self) -> None:
-        """Have small nets fitted three times rather than large ones eight: sizes and trials are tested elsewhere."""
+        """Have small nets fitted three times rather than large ones eight: sizes and trials are tested elsewhere.
+
+        The gate judges by the few customers that there are.
+        """
         path = self.project / "dbt_project.yml"
         text = path.read_text()
-        for name, value in (("training_seeds", "2"), ("learning_curve_shares", "[0.5]")):
+        settings = {
+            "training_seeds": "2",
+            "learning_curve_shares": "[0.5]",
+            "gate_least_customers": "2",
+        }
+        for name, value in settings.items():
             text, count = re.subn(rf"(?m)^(  {name}:).*", rf"\1 {value}", text)
             assert count == 1, name
         path.write_text(text)

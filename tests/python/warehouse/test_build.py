@@ -227,6 +227,18 @@ def test_a_changed_rule_makes_a_new_snapshot_and_keeps_the_old(spoilt: Store):
         where dataset_id = 'review_tone' and split = 'test' and evaluation_snapshot_id <> snapshot_id
     """
     assert spoilt.query(elsewhere)[0][0] > 0
+    # but the gate compares the two on those that remain
+    judged = spoilt.query("""
+        select decisions.example_count < comparisons.example_count and difference is not null
+        from ledger.promotion_decisions as decisions
+        inner join internal.model_comparisons as comparisons
+            on
+                decisions.model_id = comparisons.model_id
+                and decisions.model_id = comparisons.compared_model_id
+                and decisions.evaluation_snapshot_id = comparisons.evaluation_snapshot_id
+        where dataset_id = 'review_tone' and decisions.compared_model_id is not null
+    """)
+    assert set(judged) == {(True,)}
     assert build.status("assert_no_model_is_judged_on_what_it_learned") == "pass"
 
 
