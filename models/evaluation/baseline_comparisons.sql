@@ -101,7 +101,7 @@ majority_metrics as (
     {{- one_row_per_metric('majority_measured', keys, classification_metric_names()) }}
 ),
 
--- draw by draw: both models meet the same customers
+-- draw by draw, so that both models meet the same customers, and undrawn
 paired_draws as (
     select
         replicates.model_id,
@@ -115,15 +115,24 @@ paired_draws as (
         on
             replicates.model_id = linear_baselines.model_id
             and replicates.compared_model_id = linear_baselines.baseline_model_id
-    where replicates.replicate > 0
 ),
 
 differences as (
     {{- one_row_per_metric('paired_draws', keys, drawn_metric_names(), beside = ['replicate']) }}
 ),
 
+undrawn as (
+    select * from differences
+    where replicate = 0
+),
+
+drawn as (
+    select * from differences
+    where replicate > 0
+),
+
 intervals as (
-    {{ draw_intervals('differences', keys + ['metric']) | indent(4) }}
+    {{ draw_intervals('drawn', keys + ['metric']) | indent(4) }}
 ),
 
 compared as (
@@ -155,7 +164,7 @@ compared as (
         linear_baselines.baseline_model_id,
         metrics.value,
         baseline_metrics.value as baseline_value,
-        metrics.value - baseline_metrics.value as difference,
+        coalesce(undrawn.value, metrics.value - baseline_metrics.value) as difference,
         intervals.value_lower as difference_lower,
         intervals.value_upper as difference_upper
     from metrics
@@ -166,6 +175,11 @@ compared as (
             linear_baselines.baseline_model_id = baseline_metrics.model_id
             and metrics.evaluation_snapshot_id = baseline_metrics.evaluation_snapshot_id
             and metrics.metric = baseline_metrics.metric
+    left join undrawn
+        on
+            metrics.model_id = undrawn.model_id
+            and metrics.evaluation_snapshot_id = undrawn.evaluation_snapshot_id
+            and metrics.metric = undrawn.metric
     left join intervals
         on
             metrics.model_id = intervals.model_id

@@ -1,4 +1,4 @@
-{# What each metric would have been, had the test split been drawn again: whole customers are drawn, by a hash. So the same draws
+{# What each metric is, and what it would have been, had the test split been drawn again: whole customers are drawn, by a hash. So the same draws
    judge every model, on every engine, and two models can be compared draw by draw. Drawn once for a model and a set of examples
    on which it is compared, and again when there are others: vectors may arrive later, and examples be erased. #}
 {{ config(materialized = 'incremental') }}
@@ -7,6 +7,7 @@
 
 with comparisons as (
     select * from {{ ref('model_comparisons') }}
+    where is_current
 ),
 
 classes as (
@@ -19,7 +20,7 @@ examples as (
     where split = 'test'
 ),
 
-compared_models as (
+both_ways as (
     select
         model_id,
         compared_model_id,
@@ -38,7 +39,7 @@ compared_models as (
 -- most models are compared on the same examples with one as with another
 example_sets as (
     select *
-    from compared_models
+    from both_ways
     qualify row_number() over (
         partition by model_id, evaluation_snapshot_id, examples_hash
         order by compared_model_id
@@ -155,6 +156,7 @@ replicates as (
         on
             means.model_id = ranks.model_id
             and means.evaluation_snapshot_id = ranks.evaluation_snapshot_id
+            and means.examples_hash = ranks.examples_hash
             and means.replicate = ranks.replicate
 )
 

@@ -151,7 +151,7 @@ candidates as (
         and asked_for.classifier_id is null
 ),
 
--- draw by draw: both models meet the same customers
+-- draw by draw, so that both models meet the same customers, and undrawn
 pairs as (
     select
         candidates.classifier_id,
@@ -193,7 +193,7 @@ bounds as (
     group by classifier_id, draw_count
 ),
 
-as_they_are as (
+undrawn as (
     select * from pairs
     where replicate = 0
 ),
@@ -210,16 +210,16 @@ looks as (
 compared_models as (
     select
         candidates.*,
-        as_they_are.example_count,
-        as_they_are.customer_count,
-        as_they_are.roc_auc,
-        as_they_are.compared_roc_auc,
-        as_they_are.difference,
+        undrawn.example_count,
+        undrawn.customer_count,
+        undrawn.roc_auc,
+        undrawn.compared_roc_auc,
+        undrawn.difference,
         bounds.difference_lower,
         coalesce(bounds.draw_count, 0) as draw_count,
         calibration_errors.ece,
         -- classifiers of one dataset look at the same customers
-        coalesce(looks.look_count, 0) + sum(case when as_they_are.difference is null then 0 else 1 end) over (
+        coalesce(looks.look_count, 0) + sum(case when undrawn.difference is null then 0 else 1 end) over (
             partition by candidates.dataset_id
             order by candidates.classifier_id
             rows between unbounded preceding and current row
@@ -229,8 +229,8 @@ compared_models as (
         on
             candidates.model_id = calibration_errors.model_id
             and candidates.current_snapshot_id = calibration_errors.evaluation_snapshot_id
-    left join as_they_are
-        on candidates.classifier_id = as_they_are.classifier_id
+    left join undrawn
+        on candidates.classifier_id = undrawn.classifier_id
     left join bounds
         on candidates.classifier_id = bounds.classifier_id
     left join looks
@@ -244,7 +244,8 @@ judged as (
             when compared_model_id is null then 'first_model'
             when is_taken_down then 'taken_down_by_a_person'
             when is_overdue then 'replaces_a_model_of_erased_rows'
-            when draw_count < {{ least_draws() }} or customer_count < {{ var('gate_least_customers') }} then 'too_few_examples'
+            when draw_count < {{ least_draws() }} or coalesce(customer_count, 0) < {{ var('gate_least_customers') }}
+                then 'too_few_examples'
             when has_gone_silent then 'never_positive'
             when ece > gate_largest_ece then 'badly_calibrated'
             when difference_lower <= -gate_margin then 'may_be_worse'

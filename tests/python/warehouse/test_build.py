@@ -229,7 +229,7 @@ def test_a_changed_rule_makes_a_new_snapshot_and_keeps_the_old(spoilt: Store):
     assert spoilt.query(elsewhere)[0][0] > 0
     # but the gate compares the two on those that remain
     judged = spoilt.query("""
-        select decisions.example_count < comparisons.example_count and difference is not null
+        select classifier_id, decisions.example_count < comparisons.example_count and difference is not null
         from ledger.promotion_decisions as decisions
         inner join internal.model_comparisons as comparisons
             on
@@ -237,8 +237,15 @@ def test_a_changed_rule_makes_a_new_snapshot_and_keeps_the_old(spoilt: Store):
                 and decisions.model_id = comparisons.compared_model_id
                 and decisions.evaluation_snapshot_id = comparisons.evaluation_snapshot_id
         where dataset_id = 'review_tone' and decisions.compared_model_id is not null
+        order by classifier_id
     """)
-    assert set(judged) == {(True,)}
+    assert judged == [("review_tone_linear", True), ("review_tone_mlp", True)]
+    drawn = spoilt.query("""
+        select count(distinct examples_hash), count(*) - count(distinct (examples_hash, replicate))
+        from internal.bootstrap_replicates group by model_id, evaluation_snapshot_id
+    """)
+    assert {sets for sets, _ in drawn} == {1, 2}
+    assert {repeated for _, repeated in drawn} == {0}
     assert build.status("assert_no_model_is_judged_on_what_it_learned") == "pass"
 
 
