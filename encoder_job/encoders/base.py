@@ -14,6 +14,8 @@ Inputs = dict[str, np.ndarray]
 PRECISION = "float32"
 _TOLERANCE = 1e-5
 _MOST_WORKERS = 8
+# far more than any model takes; the tokens of a hundred megabytes would fill gigabytes
+_BEGINNING = 1_000_000
 
 
 class ContentFault(Exception):  # noqa: N818 - a fault of the data, not of the program
@@ -36,6 +38,13 @@ class Prepared:
     inputs: Inputs
     token_count: int | None = None
     is_truncated: bool = False
+
+
+def tokenized(text: str, tokens_of: Callable[[str], Prepared]) -> Prepared:
+    """Return the tokens of a text, or of its beginning where that alone does not fit."""
+    beginning = tokens_of(text[:_BEGINNING])
+    is_all = len(text) <= _BEGINNING
+    return beginning if is_all or beginning.is_truncated else tokens_of(text)
 
 
 class Network(Protocol):

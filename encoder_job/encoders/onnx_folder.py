@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from encoder_job.encoders.base import NetworkEncoder, Prepared
+from encoder_job.encoders.base import NetworkEncoder, Prepared, tokenized
 from encoder_job.encoders.fingerprint import of_onnx_folder
 from encoder_job.encoders.images import Preprocessing
 from encoder_job.encoders.locations import path_of, unloadable
@@ -197,6 +197,9 @@ class _TextPreparation:
         self._tokenizer.enable_truncation(self._limit)
 
     def __call__(self, text: str) -> Prepared:
+        return tokenized(text, self._tokens_of)
+
+    def _tokens_of(self, text: str) -> Prepared:
         found = self._tokenizer.encode(text)
         inputs = {
             name: np.array([getattr(found, _TEXT_INPUTS[name])], np.int64) for name in self._names

@@ -6,7 +6,7 @@ from threading import Lock
 from types import ModuleType
 from typing import Any
 
-from encoder_job.encoders.base import PRECISION, Inputs, NetworkEncoder, Prepared
+from encoder_job.encoders.base import PRECISION, Inputs, NetworkEncoder, Prepared, tokenized
 from encoder_job.encoders.fingerprint import of_sentence_transformer
 from encoder_job.encoders.locations import path_of, unloadable
 from encoder_job.encoders.network import Stage, network_of
@@ -39,17 +39,18 @@ class Tokens:
 
     def __call__(self, text: str) -> Prepared:
         """Return the tokens, their number, and whether some did not fit."""
+        with self._lock:
+            return tokenized(text, self._tokens_of)
+
+    def _tokens_of(self, text: str) -> Prepared:
         import torch
 
-        with self._lock:
-            found = self._model.preprocess([text], prompt=self._prompt)
-            inputs = {
-                name: value.numpy() for name, value in found.items() if torch.is_tensor(value)
-            }
-            count = inputs["input_ids"].size
-            is_cut = (
-                self._limit is not None and count >= self._limit and self._whole(text) > self._limit
-            )
+        found = self._model.preprocess([text], prompt=self._prompt)
+        inputs = {name: value.numpy() for name, value in found.items() if torch.is_tensor(value)}
+        count = inputs["input_ids"].size
+        is_cut = (
+            self._limit is not None and count >= self._limit and self._whole(text) > self._limit
+        )
         return Prepared(inputs, count, is_cut)
 
     def _whole(self, text: str) -> int:

@@ -267,6 +267,25 @@ def test_long_texts_are_cut_and_say_so(minilm):
     assert [result.is_truncated for result in limit] == [False, True]
 
 
+def test_of_a_giant_text_what_does_not_fit_is_not_read(minilm, monkeypatch):
+    read = []
+    tokens_of = sentence_transformer.Tokens._tokens_of
+
+    def told(tokens, content):
+        read.append(len(content))
+        return tokens_of(tokens, content)
+
+    monkeypatch.setattr(sentence_transformer.Tokens, "_tokens_of", told)
+    words = text(500_000)
+    assert len(words) > 2_000_000
+    beginning, giant = minilm.encode([words[:1_000_000], words])
+    assert (giant.vector.tobytes(), giant.is_truncated) == (beginning.vector.tobytes(), True)
+    assert set(read) == {1_000_000}
+    # what begins with nothing that counts is read to its end
+    late, alone = minilm.encode([" " * 1_000_000 + "at last", "at last"])
+    assert (late.vector.tobytes(), late.token_count) == (alone.vector.tobytes(), alone.token_count)
+
+
 def test_the_fingerprint_is_that_of_the_weights_not_of_the_place(job, tmp_path):
     model = job.folder / "models" / "tiny"
     at_home = sentence_transformer.load(str(model), Path()).fingerprint
