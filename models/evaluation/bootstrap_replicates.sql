@@ -1,6 +1,6 @@
-{# What each metric is, and what it would have been, had the test split been drawn again: whole customers are drawn, by a hash. So the same draws
-   judge every model, on every engine, and two models can be compared draw by draw. Drawn once for a model and a set of examples
-   on which it is compared, and again when there are others: vectors may arrive later, and examples be erased. #}
+{# What each metric is, and what it would have been, had the test split been drawn again: whole customers are drawn, by a hash. So
+   the same draws judge every model, on every engine, and two models can be compared draw by draw. Drawn once for a model and a
+   set of examples on which it is compared, and again when there are others: vectors may arrive later, and examples be erased. #}
 {{ config(materialized = 'incremental') }}
 
 {%- set keys = ['model_id', 'evaluation_snapshot_id', 'examples_hash', 'replicate'] %}
