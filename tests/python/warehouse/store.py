@@ -76,7 +76,7 @@ class Store:
             for source in (path for part in PROJECT_PARTS for path in REPOSITORY.glob(part)):
                 _copy(source, self.project / source.relative_to(REPOSITORY))
             _copy(REPOSITORY / "profiles.yml.example", root / "profiles.yml")
-            self.study_less()
+            self.scale_down()
             # every setting that the demo's registry leaves alone
             edit_seed(
                 self.project,
@@ -86,7 +86,7 @@ class Store:
                 **{"threshold_rule": "cost_ratio", "threshold_value": "3"},
             )
 
-    def study_less(self) -> None:
+    def scale_down(self) -> None:
         """Have small nets fitted three times rather than large ones eight: sizes and trials are tested elsewhere.
 
         The gate judges by the few customers that there are.
