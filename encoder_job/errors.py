@@ -140,7 +140,10 @@ def be_silent() -> None:
     told = os.dup(2)
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 2)
-    sys.stderr = os.fdopen(told, "w", buffering=1)
+    # a path need not be text in anybody's encoding
+    sys.stderr = os.fdopen(
+        told, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace"
+    )
     threading.excepthook = sys.unraisablehook = lambda *_: None
 
 

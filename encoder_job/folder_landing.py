@@ -17,14 +17,17 @@ import pyarrow.parquet as pq
 from encoder_job.erasure import Erased, object_hash, requested_erasures
 from encoder_job.errors import Refusal
 from encoder_job.identity import canonical_hash
-from encoder_job.readers.base import filesystem_of
+from encoder_job.readers.base import filesystem_of, is_damage, package_for
 from encoder_job.schemas import SCHEMAS, SUBJECTS, optional_columns, tables_with_subjects
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PART, _TEMPORARY = "part-", ".part"
 _STALE_SECONDS = 3600
+_REWRITTEN_ROWS = 16_384
 # what these store can be seen only when it is whole
 _OBJECT_STORES = {"s3", "gs", "abfs", "oss", "oci", "memory"}
+# what a run makes again out of the source; of the rest nothing else knows
+_MADE_AGAIN = {"object_events", "embedding_events", "encoding_failures"}
 
 
 class FolderLanding:
@@ -37,9 +40,10 @@ class FolderLanding:
         try:
             self._fs, self._root = filesystem_of(prefix)
         except (ValueError, ImportError) as error:
+            is_missing = isinstance(error, ImportError)
+            told = package_for(prefix.partition("://")[0]) if is_missing else "give a folder or URL"
             raise Refusal(
-                f"landing {prefix}: cannot be opened ({type(error).__name__}); give a folder, or a "
-                "URL whose fsspec package is installed"
+                f"landing {prefix}: cannot be opened ({type(error).__name__}); {told}"
             ) from None
         self._is_local = "file" in _protocols(self._fs)
 
@@ -60,11 +64,15 @@ class FolderLanding:
             lock = os.open(Path(self._root, ".encoder-job.lock"), os.O_CREAT | os.O_RDWR, 0o644)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             os.close(lock)
-            raise Refusal(
-                f"landing {self.prefix}: another encoder-job is at work here; wait for it"
-            ) from None
+            is_taken = isinstance(error, BlockingIOError)
+            told = (
+                "another encoder-job is at work here; wait for it"
+                if is_taken
+                else f"its filesystem gives no lock (errno {error.errno}); mend it, or give another"
+            )
+            raise Refusal(f"landing {self.prefix}: {told}") from None
         try:
             yield
         finally:
@@ -147,19 +155,20 @@ class FolderLanding:
     def _rewrite(self, path: str, erased: Erased, keeps_unrecorded: bool) -> int:
         """Leave the rows of erased subjects out of a part. Returns how many there were."""
         kept = pa.BufferOutputStream()
-        count = 0
-        with (
-            self._whole(path),
-            self._fs.open(path, "rb") as file,
-            pq.ParquetFile(file) as part,
-            pq.ParquetWriter(kept, part.schema_arrow, compression="zstd") as writer,
-        ):
-            for batch in part.iter_batches():
-                rows = batch.filter(_not_erased(batch, erased, keeps_unrecorded))
-                count += batch.num_rows - rows.num_rows
-                writer.write_batch(rows)
-        if count:
-            self._put(path, kept.getvalue().to_pybytes())
+        with self._whole(path), self._fs.open(path, "rb") as file, pq.ParquetFile(file) as part:
+            # most parts hold none of them: their vectors are not read
+            subjects = [name for name in SUBJECTS if name in part.schema_arrow.names]
+            stays = [
+                _not_erased(batch, erased, keeps_unrecorded)
+                for batch in part.iter_batches(_REWRITTEN_ROWS, columns=subjects)
+            ]
+            count = sum(pc.sum(pc.invert(rows)).as_py() or 0 for rows in stays)
+            if not count:
+                return 0
+            with pq.ParquetWriter(kept, part.schema_arrow, compression="zstd") as writer:
+                for batch, rows in zip(part.iter_batches(_REWRITTEN_ROWS), stays, strict=True):
+                    writer.write_batch(batch.filter(rows))
+        self._put(path, kept.getvalue().to_pybytes())
         return count
 
     def _parts(self, table: str) -> list[str]:
@@ -221,15 +230,21 @@ class FolderLanding:
         """Refuse a part that cannot be read; what to do depends on who wrote it."""
         try:
             yield
-        except (pa.ArrowException, OSError, KeyError) as error:
-            is_ours = path.rpartition("/")[2].startswith(_PART)
-            told = (
-                "remove the file and run again: what it held is made again"
-                if is_ours
-                else "land it again from where it came, with all columns up to the time"
-            )
+        except Exception as error:
+            folder, _, name = path.rpartition("/")
+            told = "is broken"
+            if not is_damage(error):
+                told = "cannot be read"
+                remedy = "mend that and run again: nothing is lost"
+            elif name.startswith(_PART) and folder.rpartition("/")[2] in _MADE_AGAIN:
+                remedy = "remove the file and run again: what it held is made again"
+            else:
+                remedy = (
+                    "restore it, or land it again from where it came, with all columns up to the "
+                    "time: nothing here makes again what it held"
+                )
             raise Refusal(
-                f"{self._shown(path)}: this part is broken ({type(error).__name__}); {told}"
+                f"{self._shown(path)}: this part {told} ({type(error).__name__}); {remedy}"
             ) from None
 
     def _shown(self, path: str) -> str:
@@ -239,15 +254,17 @@ class FolderLanding:
     def _clear_errors(self, path: str) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
-            if error.errno in _FULL:
+        except Exception as error:
+            # a store's own errors have no number
+            number = getattr(error, "errno", None)
+            if number in _FULL:
                 told = "is full; make room"
-            elif isinstance(error, PermissionError) or error.errno == errno.EROFS:
+            elif isinstance(error, PermissionError) or number == errno.EROFS:
                 told = "is read-only for this user; allow writing, or give another --landing"
             elif isinstance(error, (NotADirectoryError, FileExistsError)):
                 told = "is no folder; give another --landing"
             else:
-                told = f"cannot be written ({type(error).__name__}, errno {error.errno}); mend it"
+                told = f"cannot be written ({type(error).__name__}, errno {number}); mend it"
             raise Refusal(
                 f"landing {self.prefix} {told} and run the same command again "
                 f"(at {self._shown(path)}; no half-written part is left)"
@@ -257,7 +274,7 @@ class FolderLanding:
 def replace_file(path: Path, content: bytes) -> None:
     """Write a local file so that a reader, or a kill at any moment, finds it old or new, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
     try:
         with temporary.open("wb") as file:
             file.write(content)

@@ -35,7 +35,6 @@ class Registry:
     """The rows of `seeds/encoders.csv` below a project folder."""
 
     def __init__(self, project_dir: Path) -> None:
-        self.project_dir = project_dir
         self.path = project_dir / "seeds" / "encoders.csv"
         self.rows = self._read()
 

@@ -6,6 +6,7 @@ encoded the next one is read, and what has been encoded lands.
 """
 
 import secrets
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -35,10 +36,10 @@ _COUNTS = (
     *("already", "repeats", "erased", "truncated", "failed"),
 )
 _PAUSE_SECONDS = 0.2  # between two looks at whether a paced run was stopped
-# what is encoded at once: so many rows, or so many characters or bytes
+# what is encoded at once: so many rows, or so many bytes of contents
 BATCH_ROWS, _BATCH_SIZE = 256, 16_000_000
 # what lands at once: some ten megabytes of vectors, which is what a warehouse likes
-PART_ROWS = 16_384
+PART_ROWS, _PART_BYTES = 16_384, 100_000_000
 
 
 class _Stopped(Exception):  # noqa: N818 - no error: somebody asked for it
@@ -68,6 +69,8 @@ class _Part:
 
     def is_due(self, seconds: float) -> bool:
         largest = max(len(self.objects), len(self.failures), len(self.events))
+        if self.events and len(self.events) * self.events[0]["embedding"].nbytes >= _PART_BYTES:
+            return True
         return largest >= PART_ROWS or time.monotonic() - self.since >= seconds
 
 
@@ -109,7 +112,7 @@ class Runner:
             self.land(source.rows(self.is_wanted, newest_first), most_per_second)
         return self.counts
 
-    def land(self, rows: Iterable[Row], most_per_second: float = inf) -> None:
+    def land(self, rows: Iterable[Row | None], most_per_second: float = inf) -> None:
         """Land what is new of some rows, and count it."""
         broken: list[Refusal] = []
         due = time.monotonic()
@@ -146,13 +149,14 @@ class Runner:
             raise
         self._land_end("stopped" if self.is_stopped else "finished")
 
-    def _batches(self, rows: Iterable[Row]) -> Iterator[_Batch]:
+    def _batches(self, rows: Iterable[Row | None]) -> Iterator[_Batch]:
         """Take rows until they end, or somebody stops the run: then a part of a batch is left."""
         batch = _Batch()
         try:
             for row in rows:
-                self.counts["read"] += 1
-                self._take(row, batch)
+                if row is not None:
+                    self.counts["read"] += 1
+                    self._take(row, batch)
                 if batch.is_full():
                     yield batch
                     batch = _Batch()
@@ -207,7 +211,7 @@ class Runner:
             self.counts["already"] += 1
         else:
             batch.rows.append(row)
-            batch.size += len(row.content)
+            batch.size += sys.getsizeof(row.content)
 
     def _compare(self, row: Row, batch: _Batch) -> str | None:
         """Hold a row against the first one of the same object and version, here or landed."""
@@ -353,7 +357,7 @@ class Runner:
         return event_id(object_id, object_version, self._encoder.fingerprint)
 
 
-def _whole(rows: Iterable[Row], broken: list[Refusal]) -> Iterator[Row]:
+def _whole(rows: Iterable[Row | None], broken: list[Refusal]) -> Iterator[Row | None]:
     """Yield rows to the end, also to that of a source which breaks: what was taken lands."""
     try:
         yield from rows

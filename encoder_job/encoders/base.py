@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import joblib
@@ -14,7 +14,8 @@ Inputs = dict[str, np.ndarray]
 PRECISION = "float32"
 _TOLERANCE = 1e-5
 _MOST_WORKERS = 8
-# far more than any model takes; the tokens of a hundred megabytes would fill gigabytes
+# far more than any model takes: the tokens of a hundred megabytes would fill gigabytes, also where
+# they are a single word that none of its vocabulary is in
 _BEGINNING = 1_000_000
 
 
@@ -41,10 +42,11 @@ class Prepared:
 
 
 def tokenized(text: str, tokens_of: Callable[[str], Prepared]) -> Prepared:
-    """Return the tokens of a text, or of its beginning where that alone does not fit."""
+    """Return the tokens of a text, of a giant one those of its beginning."""
+    if len(text) > _BEGINNING:
+        text = text.lstrip()
     beginning = tokens_of(text[:_BEGINNING])
-    is_all = len(text) <= _BEGINNING
-    return beginning if is_all or beginning.is_truncated else tokens_of(text)
+    return beginning if len(text) <= _BEGINNING else replace(beginning, is_truncated=True)
 
 
 class Network(Protocol):

@@ -4,9 +4,10 @@ What is wrong with a whole source (it is missing, lacks a column) is refused bef
 what is wrong with one row becomes that row's failure, and its neighbours arrive.
 """
 
+import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sized
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +16,10 @@ from typing import Protocol
 from uuid import UUID
 
 import fsspec
+import pyarrow as pa
 from fsspec.implementations.cached import CachingFileSystem
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.registry import known_implementations
 
 from encoder_job.errors import Refusal
 
@@ -29,6 +33,8 @@ MOST_BYTES = 100_000_000
 MEMORY_BYTES = 1_000_000_000
 # contents that are fetched side by side, and rows that are held ready
 _FETCHERS, _AHEAD = 8, 32
+# how long to wait for a content before the caller may look at something else
+_PATIENCE_SECONDS = 0.2
 # so many contents that cannot be opened, one after the other, are the store's matter, not theirs
 _MOST_UNREADABLE = 100
 
@@ -54,16 +60,17 @@ class Fault(Exception):  # noqa: N818 - a fault of the data, not of the program
     """A row's reason code."""
 
 
-class _StoreFault(Fault):
-    """The type of a store's error."""
+class StoreFault(Fault):
+    """The type of a store's error: the content there is unreadable."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """A row before it is read: where it stands, and its raw values or its fault."""
+    """A row before it is read: where it stands, its raw values, and its fault if it has one."""
 
     place: str
-    values: dict | Fault
+    values: dict
+    fault: Fault | None = None
 
 
 # whether an object's id, version and customer are to be read
@@ -76,8 +83,11 @@ class Source(Protocol):
     def check(self) -> int:
         """Refuse what is wrong with the whole source, before anything lands. Returns the rows."""
 
-    def rows(self, is_wanted: Wanted, newest_first: bool = False) -> Iterator[Row]:
-        """Yield rows, the bad ones with their fault; a source that can leaves out the unwanted."""
+    def rows(self, is_wanted: Wanted, newest_first: bool = False) -> Iterator[Row | None]:
+        """Yield rows, the bad ones with their fault; a source that can leaves out the unwanted.
+
+        None stands for no row: the next one takes a while.
+        """
 
     def shards(self) -> Iterator[object]:
         """Split the rows into parts that can be read apart, all rows of one object in one.
@@ -85,7 +95,7 @@ class Source(Protocol):
         A part says where rows are and holds no content; it can be pickled.
         """
 
-    def rows_of(self, shard: object, is_wanted: Wanted) -> Iterator[Row]:
+    def rows_of(self, shard: object, is_wanted: Wanted) -> Iterator[Row | None]:
         """Yield the rows of a part, as `rows` does."""
 
 
@@ -121,7 +131,7 @@ class RowParser:
         records: Iterable[Record],
         is_wanted: Wanted,
         fetch_beside: Callable[[str], bytes] | None = None,
-    ) -> Iterator[Row]:
+    ) -> Iterator[Row | None]:
         """Yield the rows in order; their contents are fetched side by side, a few rows ahead.
 
         What lies elsewhere is fetched only for rows that are wanted; other rows are left out.
@@ -143,15 +153,18 @@ class RowParser:
                 while ahead and (
                     len(ahead) > _AHEAD or sum(starmap(_held_bytes, ahead)) + most > self._memory
                 ):
-                    yield self._next(ahead)
+                    yield from self._next(ahead)
                 completed = pool.submit(self._completed, row, record, fetch_beside)
                 ahead.append((completed, most))
             while ahead:
-                yield self._next(ahead)
+                yield from self._next(ahead)
         finally:
-            pool.shutdown(cancel_futures=True)
+            # a store that does not answer holds nobody up who reads no further
+            pool.shutdown(wait=False, cancel_futures=True)
 
-    def _next(self, ahead: deque[tuple[Future[Row], int]]) -> Row:
+    def _next(self, ahead: deque[tuple[Future[Row], int]]) -> Iterator[Row | None]:
+        while not wait([ahead[0][0]], _PATIENCE_SECONDS).done:
+            yield None
         row = ahead.popleft()[0].result()
         self._unreadable = self._unreadable + 1 if row.store_error else 0
         if self._unreadable >= _MOST_UNREADABLE:
@@ -161,15 +174,16 @@ class RowParser:
                 "account in; mend that, or take them out, and run the same command again, which "
                 "continues"
             )
-        return row
+        yield row
 
     def _identified(self, record: Record) -> Row:
         """Return a row without its content, with its fault if it has one."""
         row = Row(place=record.place)
         with _faults_of(row):
-            if isinstance(record.values, Fault):
-                raise record.values
             self._identify(row, record.values)
+        if record.fault:
+            with _faults_of(row):
+                raise record.fault
         return row
 
     def _completed(
@@ -183,8 +197,9 @@ class RowParser:
         return row
 
     def _identify(self, row: Row, values: dict) -> None:
-        # the identity first, so that a failure names its object where that is known
+        # the identity first, and whose it is: a failure that names an object is erased with it
         row.object_id = _required(values, "object_id")
+        row.customer_id = customer_of(values)
         row.object_version = text_of(values, "object_version") or DEFAULT_VERSION
         row.customer_id = _required(values, "customer_id")
         row.source_reference = _required(values, "source_reference")
@@ -204,7 +219,9 @@ class RowParser:
             raise Fault("missing_content")
         if isinstance(content, memoryview):
             content = bytes(content)
-        if not isinstance(content, (str, bytes) if self._is_text else bytes):
+        if isinstance(content, str) and self._is_text:
+            content = content.encode("utf-8", "surrogatepass")
+        if not isinstance(content, bytes):
             raise Fault("invalid_content")
         if len(content) > MOST_BYTES:
             raise Fault("content_too_large")
@@ -218,18 +235,21 @@ def _fetched(uri: str, fetch_beside: Callable[[str], bytes] | None) -> bytes:
         return fetch_beside(uri)
     except FileNotFoundError:
         raise Fault("content_missing") from None
-    except (ImportError, ValueError):
+    except ImportError:
+        # whatever the row says, this machine cannot ask its store
+        raise StoreFault(package_for(uri.partition("://")[0])) from None
+    except ValueError:
         # no store was asked
         raise Fault("content_unreadable") from None
     except Exception as error:
-        raise _StoreFault(type(error).__name__) from None
+        raise StoreFault(type(error).__name__) from None
 
 
 @contextmanager
 def _faults_of(row: Row) -> Iterator[None]:
     try:
         yield
-    except _StoreFault as fault:
+    except StoreFault as fault:
         row.fault, row.store_error = "content_unreadable", str(fault)
     except Fault as fault:
         row.fault = str(fault)
@@ -243,12 +263,12 @@ def _is_elsewhere(values: dict) -> bool:
 
 def _most_bytes(record: Record) -> int:
     """Return what a row's content may take: before it is fetched nobody knows."""
-    content = None if isinstance(record.values, Fault) else record.values.get("content")
-    return len(content) if content and isinstance(content, Sized) else MOST_BYTES
+    content = record.values.get("content")
+    return sys.getsizeof(content) if content or record.fault else MOST_BYTES
 
 
 def _held_bytes(row: Future[Row], most: int) -> int:
-    return len(row.result().content or "") if row.done() else most
+    return sys.getsizeof(row.result().content) if row.done() else most
 
 
 def filesystem_of(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -267,8 +287,23 @@ def _keeps_copies(protocol: str) -> bool:
     )
 
 
+def package_for(protocol: str) -> str:
+    """Tell what fsspec needs for a protocol, in its own words."""
+    return known_implementations.get(protocol, {}).get("err", "install it")
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether a Parquet file is damaged, rather than its store at fault, which gives a number."""
+    if isinstance(error, OSError):
+        return error.errno is None
+    return isinstance(error, (pa.ArrowException, KeyError))
+
+
 def read_some(fs: fsspec.AbstractFileSystem, path: str) -> bytes:
     """Read a file, but no more of it than tells that it is too large."""
+    # whoever opens a pipe waits for a writer
+    if isinstance(fs, LocalFileSystem) and fs.info(path)["type"] != "file":
+        raise ValueError("this is no file")
     with fs.open(path, "rb") as file:
         return file.read(MOST_BYTES + 1)
 
@@ -290,6 +325,14 @@ def text_of(values: dict, column: str) -> str | None:
     if isinstance(value, (int, UUID)) and not isinstance(value, bool):
         value = str(value)
     return None if value is None else _decoded(value, f"invalid_{column}").strip() or None
+
+
+def customer_of(values: dict) -> str | None:
+    """Return whose a row is, None where it does not say so."""
+    try:
+        return text_of(values, "customer_id")
+    except Fault:
+        return None
 
 
 def _required(values: dict, column: str) -> str:

@@ -1,6 +1,7 @@
 """The object manifest: files of Parquet, CSV or JSON lines, locally or at any fsspec URL."""
 
 import csv
+import io
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,12 +18,15 @@ from encoder_job.errors import Refusal
 from encoder_job.readers.base import (
     COLUMNS,
     CONTENT,
+    MOST_BYTES,
     Fault,
     Record,
     Row,
     RowParser,
     Wanted,
     filesystem_of,
+    is_damage,
+    package_for,
     read_some,
     require,
     text_of,
@@ -39,8 +43,10 @@ _BUFFER_BYTES = 1_000_000
 _NEAR_ROWS = 1_000
 FORMATS = (".parquet", ".csv", ".jsonl", ".ndjson")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# a longer field is refused by the csv module; a text may well be longer than its default
-csv.field_size_limit(2**31 - 1)
+# a line of bytes that is held at once: JSON may take two of them for one of a content
+_LINE_BYTES = 2 * MOST_BYTES
+# a quotation mark that is never closed would otherwise have the rest of the file for its field
+csv.field_size_limit(MOST_BYTES)
 
 
 class Manifest:
@@ -54,9 +60,11 @@ class Manifest:
             is_folder = self._fs.isdir(self._path)
             files = self._fs.find(self._path) if is_folder else [self._path]
             is_there = is_folder or self._fs.exists(self._path)
-        except (OSError, ValueError, ImportError) as error:
+        except Exception as error:
+            is_missing = isinstance(error, ImportError)
+            told = package_for(source.partition("://")[0]) if is_missing else "check the path"
             raise Refusal(
-                f"source {source}: cannot be opened ({type(error).__name__}); check the path"
+                f"source {source}: cannot be opened ({type(error).__name__}); {told}"
             ) from None
         if not is_there:
             raise Refusal(f"source {source}: there is no such file or folder; check the path")
@@ -72,7 +80,7 @@ class Manifest:
         """Refuse what is wrong with whole files, before anything lands. Returns the rows."""
         return sum(self._file(path).check() for path in self._files)
 
-    def rows(self, is_wanted: Wanted, newest_first: bool = False) -> Iterator[Row]:
+    def rows(self, is_wanted: Wanted, newest_first: bool = False) -> Iterator[Row | None]:
         """Yield every row whose content stands in it, for comparison, and others if wanted.
 
         Newest first, the files are read once for every window of creation, and within a window the
@@ -93,7 +101,7 @@ class Manifest:
         )
         yield from split(counts, ids)
 
-    def rows_of(self, shard: Ranges, is_wanted: Wanted) -> Iterator[Row]:
+    def rows_of(self, shard: Ranges, is_wanted: Wanted) -> Iterator[Row | None]:
         """Yield the rows of some ranges, as `rows` does.
 
         A file is read from the row group in which a range begins, one without from its beginning,
@@ -113,7 +121,9 @@ class Manifest:
 
     def _records(self, path: str, start: int = 0) -> Iterator[Record]:
         for number, values in enumerate(self._file(path).records(start=start), start + 1):
-            yield Record(f"{self._name(path)} row {number}", values)
+            place = f"{self._name(path)} row {number}"
+            is_record = isinstance(values, dict)
+            yield Record(place, values) if is_record else Record(place, {}, values)
 
     def _windows(self) -> Iterator[tuple[float, float]]:
         """Yield ranges of creation, newest first, that hold about as many rows each."""
@@ -172,8 +182,30 @@ class _File:
     def _open(self) -> BinaryIO:
         try:
             return self._fs.open(self._path, "rb")
-        except OSError as error:
+        except Exception as error:
             raise self._refusal(f"cannot be read ({type(error).__name__}); check it") from None
+
+    def _whole_lines(self) -> Iterator[bytes | None]:
+        """Yield the lines of a file with their ends; None for one that would fill the memory."""
+        # only this reads a line no further than it is told to, whatever the store
+        with self._open() as opened, io.BufferedReader(opened, _BUFFER_BYTES) as file:
+            try:
+                while line := file.readline(_LINE_BYTES):
+                    if len(line) < _LINE_BYTES or line.endswith(b"\n"):
+                        yield line
+                        continue
+                    while line and not line.endswith(b"\n"):
+                        line = file.readline(_LINE_BYTES)
+                    yield None
+            except OSError as error:
+                raise self._broken(error) from None
+
+    def _broken(self, error: Exception) -> Refusal:
+        what = "is damaged" if is_damage(error) else "cannot be read to its end"
+        return self._refusal(
+            f"{what} ({type(error).__name__}); what has landed is whole; mend that, or replace the "
+            "file, and run the same command again"
+        )
 
     def _refusal(self, told: str) -> Refusal:
         return Refusal(f"source {self._name}: {told}")
@@ -181,34 +213,29 @@ class _File:
 
 class _Csv(_File):
     def check(self) -> int:
-        with self._open() as file:
-            lines = self._cells(file)
-            require(next(lines, None) or [], self._name)
-            return sum(1 for _ in lines)
+        records = self._records()
+        require(next(records, None) or [], self._name)
+        return sum(1 for _ in records)
 
     def _lines(self) -> Iterator[dict | Fault]:
-        with self._open() as file:
-            lines = self._cells(file)
-            header = next(lines)
-            for record in lines:
-                if record is None or len(record) != len(header):
-                    yield Fault("malformed_row")
-                    continue
-                named = zip(header, record, strict=True)
-                values = {name: cell.encode("latin-1") for name, cell in named if name in COLUMNS}
-                # an empty cell is no value, except that an empty text is a text
-                yield {name: cell for name, cell in values.items() if cell or name == "content"}
+        records = self._records()
+        header = next(records)
+        for record in records:
+            if record is None or len(record) != len(header):
+                yield Fault("malformed_row")
+                continue
+            named = zip(header, record, strict=True)
+            values = {name: cell.encode("latin-1") for name, cell in named if name in COLUMNS}
+            # an empty cell is no value, except that an empty text is a text
+            yield {name: cell for name, cell in values.items() if cell or name == "content"}
 
-    def _cells(self, file: BinaryIO) -> Iterator[list[str] | None]:
+    def _records(self) -> Iterator[list[str] | None]:
         """Split a file into cells, leaving the bytes alone: latin-1 maps each to one character.
 
         So invalid UTF-8 is a matter of its own cell only. Strict, since an unclosed quotation
         mark would otherwise join the texts of several customers. None: not a record.
         """
-        bom = file.read(3)
-        if bom != b"\xef\xbb\xbf":
-            file.seek(0)
-        reader = csv.reader((line.decode("latin-1") for line in file), strict=True)
+        reader = csv.reader(self._decoded_lines(), strict=True)
         count = 0
         while True:
             try:
@@ -216,15 +243,22 @@ class _Csv(_File):
             except StopIteration:
                 return
             except csv.Error as error:
-                if "unexpected end" in str(error):
+                if "unexpected end" in str(error) or "field limit" in str(error):
                     raise self._refusal(
-                        f"a quotation mark that opens at row {count} is never closed, so that the "
-                        "rows after it cannot be told apart; export the file again"
+                        f"row {count} has a quotation mark that is never closed, or a content of "
+                        f"more than {MOST_BYTES // 1_000_000} MB, so that the rows after it cannot "
+                        "be told apart; export the file again"
                     ) from None
                 record = None
             if record != []:
                 count += 1
                 yield record
+
+    def _decoded_lines(self) -> Iterator[str]:
+        for number, line in enumerate(self._whole_lines()):
+            # too long a line, with many commas, is no record
+            text = "\n" if line is None else line.decode("latin-1")
+            yield text.removeprefix("\xef\xbb\xbf") if number == 0 else text
 
 
 class _Json(_File):
@@ -239,16 +273,15 @@ class _Json(_File):
         return count
 
     def _lines(self) -> Iterator[dict | Fault]:
-        with self._open() as file:
-            for line in file:
-                if not line.strip():
-                    continue
-                try:
-                    # bad bytes become lone surrogates, and so a fault of their own value only
-                    values = json.loads(line.decode("utf-8-sig", "surrogateescape"))
-                except (ValueError, RecursionError):
-                    values = None
-                yield values if isinstance(values, dict) else Fault("malformed_row")
+        for line in self._whole_lines():
+            if line is not None and not line.strip():
+                continue
+            try:
+                # bad bytes become lone surrogates, and so a fault of their own value only
+                values = line and json.loads(line.decode("utf-8-sig", "surrogateescape"))
+            except (ValueError, RecursionError):
+                values = None
+            yield values if isinstance(values, dict) else Fault("malformed_row")
 
 
 class _Parquet(_File):
@@ -276,10 +309,7 @@ class _Parquet(_File):
                     for cells in zip(*values, strict=True):
                         yield dict(zip(names, cells, strict=True))
             except (pa.ArrowException, OSError) as error:
-                raise self._refusal(
-                    f"is damaged ({type(error).__name__}); what has landed is whole; "
-                    "replace the file and run again"
-                ) from None
+                raise self._broken(error) from None
 
     def _parquet(self, file: BinaryIO) -> pq.ParquetFile:
         try:

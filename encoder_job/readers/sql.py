@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import sqlalchemy
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -22,7 +23,9 @@ from encoder_job.readers.base import (
     Record,
     Row,
     RowParser,
+    StoreFault,
     Wanted,
+    customer_of,
     require,
     text_of,
 )
@@ -36,6 +39,16 @@ _KEY_ROWS, _CONTENT_ROWS, _STREAMED_ROWS = 10_000, 200, 20
 _CONTENT_ROWS_BIGQUERY = 10_000
 # the first and the last of a range; None stands for all rows without an id
 Ids = tuple[object, object] | None
+
+
+class _Key(NamedTuple):
+    """A row whose content is wanted: id and version as texts, its id as it stands there."""
+
+    object_id: str
+    object_version: str
+    customer_id: str | None
+    raw_id: object
+    place: str
 
 
 class SqlSource:
@@ -74,6 +87,9 @@ class SqlSource:
 
     @cached_property
     def _names(self) -> list[str]:
+        return self._ask_for_names()
+
+    def _ask_for_names(self) -> list[str]:
         with self._connected() as connection:
             return list(connection.execute(self._select("*", "where 1 = 0")).keys())
 
@@ -130,12 +146,10 @@ class SqlSource:
     def _records(self, wanted: Iterator) -> Iterator[Record]:
         while chunk := list(islice(wanted, self._content_rows)):
             yield from (key for key in chunk if isinstance(key, Record))
-            yield from self._contents(dict(key for key in chunk if not isinstance(key, Record)))
+            yield from self._contents([key for key in chunk if isinstance(key, _Key)])
 
-    def _wanted(
-        self, is_wanted: Wanted, keys: sqlalchemy.TextClause
-    ) -> Iterator[Record | tuple[tuple[str, str], tuple[object, str]]]:
-        """Stream the keys: of wanted rows id and version, with the raw id and the place."""
+    def _wanted(self, is_wanted: Wanted, keys: sqlalchemy.TextClause) -> Iterator[Record | _Key]:
+        """Stream the keys of wanted rows, and as records those that are none."""
         with self._connected() as connection:
             streamed = connection.execution_options(yield_per=_KEY_ROWS)
             for number, values in enumerate(streamed.execute(keys).mappings(), start=1):
@@ -143,24 +157,46 @@ class SqlSource:
                 key = _key(values)
                 if key is None:
                     yield Record(place, dict(values))
-                elif is_wanted(*key, _customer(values)):
-                    yield key, (values["object_id"], place)
+                elif is_wanted(*key, customer := customer_of(values)):
+                    yield _Key(*key, customer, values["object_id"], place)
 
-    def _contents(self, wanted: dict[tuple[str, str], tuple[object, str]]) -> Iterator[Record]:
-        """Ask for the contents of some keys, all at once."""
+    def _contents(self, wanted: list[_Key]) -> Iterator[Record]:
+        """Ask for the contents of some keys: all at once, and of fewer where that breaks.
+
+        A value that the database or its driver cannot give is so the fault of its own row.
+        """
         if not wanted:
             return
-        ids = sqlalchemy.bindparam("ids", expanding=True)
-        statement = self._select(", ".join(self._columns), "where object_id in :ids")
-        raw_ids = {raw for raw, _ in wanted.values()}
-        with self._connected() as connection:
-            streamed = connection.execution_options(yield_per=_STREAMED_ROWS)
-            for values in streamed.execute(
-                statement.bindparams(ids), {"ids": list(raw_ids)}
-            ).mappings():
+        places = {(key.object_id, key.object_version): key.place for key in wanted}
+        given = set()
+        try:
+            for values in self._asked({key.raw_id for key in wanted}):
                 key = _key(values)
-                if key in wanted:
-                    yield Record(wanted[key][1], dict(values))
+                if key in places:
+                    given.add(key)
+                    yield Record(places[key], dict(values))
+        except Exception as error:
+            broke = _type_of(error)
+        else:
+            return
+        # or nothing is given to anybody, and no row is to blame
+        self._ask_for_names()
+        left = [key for key in wanted if (key.object_id, key.object_version) not in given]
+        ids = list(dict.fromkeys(key.raw_id for key in left))
+        if len(ids) == 1:
+            for key in left:
+                yield Record(key.place, key._asdict(), StoreFault(broke))
+            return
+        first = set(ids[: len(ids) // 2])
+        yield from self._contents([key for key in left if key.raw_id in first])
+        yield from self._contents([key for key in left if key.raw_id not in first])
+
+    def _asked(self, raw_ids: set) -> Iterator[sqlalchemy.RowMapping]:
+        ids = sqlalchemy.bindparam("ids", expanding=True)
+        columns = self._select(", ".join(self._columns), "where object_id in :ids")
+        with self._engine.connect() as connection:
+            streamed = connection.execution_options(yield_per=_STREAMED_ROWS)
+            yield from streamed.execute(columns.bindparams(ids), {"ids": list(raw_ids)}).mappings()
 
     def _select(self, columns: str, rest: str = "") -> sqlalchemy.TextClause:
         return sqlalchemy.text(f"select {columns} from (\n{self._query}\n) source {rest}")  # noqa: S608
@@ -171,20 +207,16 @@ class SqlSource:
             with self._engine.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            # its message can quote rows
-            name = type(getattr(error, "orig", None) or error).__name__
             raise Refusal(
-                f"source {self.source}: the database refuses ({name}); check the query, the "
-                f"account and {URL_VARIABLE}, and run the same command again: what has landed is "
-                "whole"
+                f"source {self.source}: the database refuses ({_type_of(error)}); check the query, "
+                f"the account and {URL_VARIABLE}, and run the same command again: what has landed "
+                "is whole"
             ) from None
 
 
-def _customer(values: dict) -> str | None:
-    try:
-        return text_of(values, "customer_id")
-    except Fault:
-        return None
+def _type_of(error: Exception) -> str:
+    """Tell an error by its type: its message can quote rows."""
+    return type(getattr(error, "orig", None) or error).__name__
 
 
 def _key(values: dict) -> tuple[str, str] | None:

@@ -1,5 +1,6 @@
 """Bad input: the message that names the place and the remedy, and the good rows that arrive."""
 
+import csv
 import os
 import resource
 import subprocess
@@ -9,7 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from job_harness import manifest, record, text, vectors
+from job_harness import manifest, record, text, vectors, without_content
+
+from encoder_job.readers import base, files
 
 _HEADER = "object_id,customer_id,source_reference,object_created_at,content"
 
@@ -67,8 +70,64 @@ def test_an_unclosed_quote_joins_no_texts(job, tmp_path):
     )
     done = job.run(path)
     assert done.exit_code == 2
-    assert "a quotation mark that opens at row 2 is never closed" in done.stderr
+    assert "row 2 has a quotation mark that is never closed" in done.stderr
     assert not job.landing.exists()
+
+
+def test_an_unclosed_quote_takes_no_memory_for_the_rest_of_the_file(job, tmp_path):
+    rows = [b"%d,c,r,2026-07-02,x" % number for number in range(3, 2_000)]
+    path = _csv(tmp_path / "o.csv", b"1,c,r,2026-07-02,fine", b'2,c,r,2026-07-02,"open', *rows)
+    usual = csv.field_size_limit(1_000)
+    try:
+        done = job.run(path)
+    finally:
+        csv.field_size_limit(usual)
+    assert usual == 100_000_000
+    assert done.exit_code == 2
+    assert "row 2 has a quotation mark that is never closed, or a content of more than" in (
+        done.stderr
+    )
+
+
+def test_a_line_that_would_fill_the_memory_is_a_row_of_its_own(job, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_LINE_BYTES", 1_000)
+    source = manifest(tmp_path / "objects.jsonl", [record(1), record(2, "x" * 5_000), record(3)])
+    assert job.run(source).exit_code == 3
+    assert sorted(row["object_id"] for row in job.rows("embedding_events")) == [
+        *("object-1", "object-3"),
+    ]
+    assert _reasons(job) == [(None, "malformed_row")]
+
+
+def test_a_manifest_may_be_called_anything(job, tmp_path):
+    called = os.fsdecode(b"gr\xf6sse.jsonl")
+    source = manifest(tmp_path / called, [record(1), record(2, object_created_at="yesterday")])
+    command = Path(sys.executable).with_name("encoder-job")
+    folders = ("--landing", job.landing, "--project-dir", job.folder)
+    done = subprocess.run(
+        [command, "run", "--source", os.fsencode(source), *folders],
+        env=os.environ | {"LC_ALL": "C.UTF-8"},
+        capture_output=True,
+    )
+    assert done.returncode == 3, done.stderr
+    assert b"gr\\udcf6sse.jsonl row 2" in done.stderr
+    assert len(job.rows("embedding_events")) == 1
+
+
+def test_a_failure_that_names_an_object_says_whose_it_is(job, tmp_path):
+    source = manifest(tmp_path / "objects.jsonl", [record(1, object_version=True), record(2)])
+    assert job.run(source).exit_code == 3
+    (failure,) = job.rows("encoding_failures")
+    assert (failure["object_id"], failure["customer_id"], failure["reason"]) == (
+        *("object-1", "customer-1", "invalid_object_version"),
+    )
+
+
+def test_a_content_is_measured_in_bytes(job, tmp_path, monkeypatch):
+    monkeypatch.setattr(base, "MOST_BYTES", 90)
+    source = manifest(tmp_path / "objects.jsonl", [record(1, "é" * 50), record(2, "e" * 90)])
+    assert job.run(source).exit_code == 3
+    assert _reasons(job) == [("object-1", "content_too_large")]
 
 
 def test_each_bad_row_fails_alone_with_its_reason(job, tmp_path):
@@ -205,15 +264,29 @@ def test_content_that_changed_since_it_landed_is_a_failure_once(job, tmp_path):
 def test_contents_behind_a_uri_that_fail(job, tmp_path):
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     (tmp_path / "folder").mkdir()
-    records = [record(n) | {"content": None} for n in range(3)] + [record(3)]
-    for entry, uri in zip(records, ["gone.txt", "latin.txt", "folder"], strict=False):
+    os.mkfifo(tmp_path / "pipe")
+    records = [record(n) | {"content": None} for n in range(4)] + [record(4)]
+    for entry, uri in zip(records, ["gone.txt", "latin.txt", "folder", "pipe"], strict=False):
         entry["content_uri"] = uri
     assert job.run(manifest(tmp_path / "objects.jsonl", records)).exit_code == 3
     assert _reasons(job) == [
         ("object-0", "content_missing"),
         ("object-1", "invalid_utf8"),
         ("object-2", "content_unreadable"),
+        ("object-3", "content_unreadable"),
     ]
+
+
+def test_a_missing_package_is_no_fault_of_the_rows(job, tmp_path):
+    records = [without_content(n, content_uri=f"s3://bucket/{n}") for n in range(120)]
+    done = job.run(manifest(tmp_path / "objects.jsonl", [*records[:20], record(200), *records]))
+    assert done.exit_code == 2
+    assert "row 121: this content and the 99 before it could not be opened (Install s3fs" in (
+        done.stderr
+    )
+    assert len(job.rows("embedding_events")) == 1
+    assert "Install s3fs" in job.run("s3://bucket/objects.jsonl").stderr
+    assert "Install s3fs" in job.run(tmp_path / "objects.jsonl", landing="s3://bucket").stderr
 
 
 def test_a_text_of_100000_words_is_cut_and_counted(job, tmp_path):

@@ -281,7 +281,11 @@ def test_of_a_giant_text_what_does_not_fit_is_not_read(minilm, monkeypatch):
     beginning, giant = minilm.encode([words[:1_000_000], words])
     assert (giant.vector.tobytes(), giant.is_truncated) == (beginning.vector.tobytes(), True)
     assert set(read) == {1_000_000}
-    # what begins with nothing that counts is read to its end
+    # one word that no vocabulary has
+    (word,) = minilm.encode(["x" * 2_000_000])
+    assert (word.token_count, word.is_truncated) == (3, True)
+    assert set(read) == {1_000_000}
+    # what begins with nothing that counts is left out
     late, alone = minilm.encode([" " * 1_000_000 + "at last", "at last"])
     assert (late.vector.tobytes(), late.token_count) == (alone.vector.tobytes(), alone.token_count)
 

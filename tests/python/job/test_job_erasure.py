@@ -1,5 +1,6 @@
 """What a request names is not encoded again, and its landed rows can be removed."""
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -178,6 +179,29 @@ def test_a_broken_file_of_the_company_is_not_to_be_thrown_away(job):
     assert done.exit_code == 2
     assert "rating_events/of_the_company.parquet: this part is broken" in done.stderr
     assert "land it again from where it came" in done.stderr
+
+
+@pytest.mark.usefixtures("landed")
+def test_what_nothing_makes_again_is_not_to_be_thrown_away(job, monkeypatch):
+    ask(job.landing)
+    assert TOLD in job("erase").stdout
+    (part,) = (job.landing / "erased_objects").glob("part-*")
+    whole = part.read_bytes()
+    part.write_bytes(whole[:-20])
+    done = job("erase")
+    assert done.exit_code == 2
+    assert f"erased_objects/{part.name}: this part is broken" in done.stderr
+    assert "nothing here makes again what it held" in done.stderr
+    part.write_bytes(whole)
+
+    # a store at fault says nothing of its files
+    def refused(*_, **__):
+        raise OSError(errno.EMFILE, "too many")
+
+    monkeypatch.setattr("fsspec.implementations.local.LocalFileSystem.open", refused)
+    done = job("erase")
+    assert done.exit_code == 2
+    assert "this part cannot be read (OSError); mend that and run again" in done.stderr
 
 
 @pytest.mark.usefixtures("landed")

@@ -1,6 +1,7 @@
 """Contents that are read ahead take no more memory than a run allows."""
 
 import threading
+import time
 import tracemalloc
 
 import pyarrow as pa
@@ -40,6 +41,32 @@ def test_large_contents_are_fetched_few_at_a_time_and_small_ones_many(
     assert len(peaks) == 200
     assert max(peaks) <= most_ahead + 1
     assert max(peaks) > most_ahead / 5
+
+
+def test_a_store_that_takes_its_time_holds_nobody_up():
+    """Whoever reads rows hears that none is there yet, and may leave."""
+    asked = threading.Event()
+    answers = threading.Event()
+
+    def fetch(_: str) -> bytes:
+        asked.set()
+        answers.wait(60)
+        return b"a text"
+
+    records = [base.Record(f"row {n}", without_content(n, content_uri="x.txt")) for n in range(2)]
+    rows = base.RowParser("text", 10**9)(records, lambda *_: True, fetch)
+    assert next(rows) is None
+    assert asked.is_set()
+    answers.set()
+    assert [row.content for row in rows if row] == ["a text", "a text"]
+
+    answers.clear()
+    rows = base.RowParser("text", 10**9)(records, lambda *_: True, fetch)
+    assert next(rows) is None
+    left = time.monotonic()
+    rows.close()
+    assert time.monotonic() - left < 5
+    answers.set()
 
 
 def test_rows_of_a_file_are_read_by_what_they_take(tmp_path, monkeypatch):

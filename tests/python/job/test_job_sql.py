@@ -188,6 +188,42 @@ def test_a_backfill_lands_the_newest_first(job, tmp_path, database, monkeypatch)
     assert [set(found[start : start + 2]) for start in (0, 2, 4)] == [{9, 8}, {5, 3}, {2, 1}]
 
 
+def test_a_value_that_the_database_cannot_give_is_the_fault_of_its_row(
+    job, tmp_path, database, statements
+):
+    insert(database, [record(n) for n in range(450)])
+    with sqlite3.connect(database) as connection:
+        broken = "update mails set content = cast(x'636166e9' as text) where id = ?"
+        connection.executemany(broken, [["object-7"], ["object-8"], ["object-300"]])
+    done = run(job, tmp_path)
+    assert done.exit_code == 3, done.output
+    assert len(job.rows("embedding_events")) == 447
+    assert sorted(
+        (row["object_id"], row["customer_id"], row["reason"])
+        for row in job.rows("encoding_failures")
+    ) == [
+        ("object-300", "customer-6", "content_unreadable"),
+        ("object-7", "customer-0", "content_unreadable"),
+        ("object-8", "customer-1", "content_unreadable"),
+    ]
+    assert len(statements) < 80
+
+
+def test_a_database_that_gives_nothing_blames_no_row(job, tmp_path, database, monkeypatch):
+    insert(database, [record(n) for n in range(100)])
+
+    def gone(*_):
+        monkeypatch.setattr(sql.SqlSource, "_select", lambda *_: sqlalchemy.text("select nothing"))
+        raise sqlalchemy.exc.OperationalError("select", {}, Exception())
+        yield
+
+    monkeypatch.setattr(sql.SqlSource, "_asked", gone)
+    done = run(job, tmp_path)
+    assert done.exit_code == 2
+    assert "the database refuses (OperationalError)" in done.stderr
+    assert job.rows("encoding_failures") == []
+
+
 def test_a_database_that_breaks_on_the_way_keeps_what_was_taken(
     job, tmp_path, database, monkeypatch
 ):
