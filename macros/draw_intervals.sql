@@ -17,7 +17,6 @@
 
     select
         {{ columns }},
-        draw_count as replicate_count,
         max(case when place = floor(draw_count / 40) + 1 then value end) as value_lower,
         max(case when place = draw_count - floor(draw_count / 40) then value end) as value_upper
     from ordered

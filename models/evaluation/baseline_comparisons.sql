@@ -22,8 +22,8 @@ linear_baselines as (
     select * from {{ ref('linear_baselines') }}
 ),
 
-replicates as (
-    select * from {{ ref('paired_replicates') }}
+paired_metrics as (
+    select * from {{ ref('paired_metrics') }}
 ),
 
 label_counts as (
@@ -101,40 +101,6 @@ majority_metrics as (
     {{- one_row_per_metric('majority_measured', keys, classification_metric_names()) }}
 ),
 
--- draw by draw, so that both models meet the same customers, and undrawn
-paired_draws as (
-    select
-        replicates.model_id,
-        replicates.evaluation_snapshot_id,
-        {%- for metric in drawn_metric_names() %}
-        replicates.{{ metric }} - replicates.compared_{{ metric }} as {{ metric }},
-        {%- endfor %}
-        replicates.replicate
-    from replicates
-    inner join linear_baselines
-        on
-            replicates.model_id = linear_baselines.model_id
-            and replicates.compared_model_id = linear_baselines.baseline_model_id
-),
-
-differences as (
-    {{- one_row_per_metric('paired_draws', keys, drawn_metric_names(), beside = ['replicate']) }}
-),
-
-undrawn as (
-    select * from differences
-    where replicate = 0
-),
-
-drawn as (
-    select * from differences
-    where replicate > 0
-),
-
-intervals as (
-    {{ draw_intervals('drawn', keys + ['metric']) | indent(4) }}
-),
-
 compared as (
     select
         metrics.model_id,
@@ -164,9 +130,13 @@ compared as (
         linear_baselines.baseline_model_id,
         metrics.value,
         baseline_metrics.value as baseline_value,
-        coalesce(undrawn.value, metrics.value - baseline_metrics.value) as difference,
-        intervals.value_lower as difference_lower,
-        intervals.value_upper as difference_upper
+        case
+            -- these two are not drawn
+            when metrics.metric in ('ece', 'macro_f1') then metrics.value - baseline_metrics.value
+            else paired_metrics.difference
+        end as difference,
+        paired_metrics.difference_lower,
+        paired_metrics.difference_upper
     from metrics
     inner join linear_baselines
         on metrics.model_id = linear_baselines.model_id
@@ -175,16 +145,12 @@ compared as (
             linear_baselines.baseline_model_id = baseline_metrics.model_id
             and metrics.evaluation_snapshot_id = baseline_metrics.evaluation_snapshot_id
             and metrics.metric = baseline_metrics.metric
-    left join undrawn
+    left join paired_metrics
         on
-            metrics.model_id = undrawn.model_id
-            and metrics.evaluation_snapshot_id = undrawn.evaluation_snapshot_id
-            and metrics.metric = undrawn.metric
-    left join intervals
-        on
-            metrics.model_id = intervals.model_id
-            and metrics.evaluation_snapshot_id = intervals.evaluation_snapshot_id
-            and metrics.metric = intervals.metric
+            linear_baselines.model_id = paired_metrics.model_id
+            and linear_baselines.baseline_model_id = paired_metrics.compared_model_id
+            and metrics.evaluation_snapshot_id = paired_metrics.evaluation_snapshot_id
+            and metrics.metric = paired_metrics.metric
 )
 
 select * from compared

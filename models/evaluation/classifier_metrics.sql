@@ -14,7 +14,8 @@ classifier_models as (
 ),
 
 intervals as (
-    select * from {{ ref('metric_intervals') }}
+    select * from {{ ref('paired_metrics') }}
+    where compared_model_id = model_id
 ),
 
 measured as (

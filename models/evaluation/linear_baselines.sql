@@ -1,7 +1,12 @@
-{# Beside which linear model each other one is put: of its dataset and vectors, and of its snapshot, or of an earlier one where
-   nothing has changed for it since. Of several the plain one, as it was configured last. #}
+{# Beside which linear model each other one is put: of its dataset and vectors. Two that the registry calls for now belong
+   together, also where one of them is of an earlier snapshot, as nothing has changed for it since; otherwise the one of its
+   snapshot, or of an earlier one. Of several the plain one, as it was configured last. #}
 with classifier_models as (
     select * from {{ ref('classifier_models') }}
+),
+
+wanted as (
+    select model_id from {{ ref('training_queue') }}
 ),
 
 baselines as (
@@ -13,12 +18,20 @@ baselines as (
         on
             models.dataset_id = linear_models.dataset_id
             and models.encoder_fingerprint = linear_models.encoder_fingerprint
-            and models.snapshot_as_of >= linear_models.snapshot_as_of
             and linear_models.architecture = 'linear'
-    where models.architecture <> 'linear'
+    left join wanted
+        on models.model_id = wanted.model_id
+    left join wanted as wanted_linear
+        on
+            linear_models.model_id = wanted_linear.model_id
+            and wanted.model_id is not null
+    where
+        models.architecture <> 'linear'
+        and (wanted_linear.model_id is not null or linear_models.snapshot_as_of <= models.snapshot_as_of)
     qualify row_number() over (
         partition by models.model_id
         order by
+            case when wanted_linear.model_id is not null then 1 else 2 end asc,
             linear_models.snapshot_as_of desc,
             case when linear_models.class_weighting is null then 1 else 2 end asc,
             linear_models.classifier_id asc,

@@ -11,6 +11,11 @@ classifier_models as (
     select * from {{ ref('classifier_models') }}
 ),
 
+-- one that would be trained again just so has learned from what is left: of the rows that were removed it had no vectors
+training_queue as (
+    select * from {{ ref('training_queue') }}
+),
+
 -- a model that was trained after the removal never saw the rows
 found as (
     select
@@ -28,6 +33,9 @@ found as (
             and classifier_models.trained_at < removals.removed_at
     left join requests
         on removals.request_id = requests.event_id
+    left join training_queue
+        on classifier_models.model_id = training_queue.model_id
+    where training_queue.model_id is null
     group by classifier_models.model_id, classifier_models.classifier_id, classifier_models.snapshot_id
 )
 

@@ -8,8 +8,13 @@ with eligible as (
     select * from {{ ref('eligible_models') }}
 ),
 
-replicates as (
-    select * from {{ ref('paired_replicates') }}
+classifier_models as (
+    select * from {{ ref('classifier_models') }}
+),
+
+paired_metrics as (
+    select * from {{ ref('paired_metrics') }}
+    where metric = 'roc_auc'
 ),
 
 calibration_errors as (
@@ -34,6 +39,7 @@ held as (
         cast(null as string) as promotion_id,
         cast(null as string) as reason,
         false as is_promoted,
+        cast(null as int64) as example_count,
         cast(null as {{ float_type() }}) as difference,
         {{ utc_now() }} as decided_at
     from eligible
@@ -94,11 +100,12 @@ asked_for as (
     )
 ),
 
--- whom a person replaced the gate does not bring back, unless a person did later
-taken_down as (
+-- whom a person replaced, unless a person brought it back later
+replaced_by_a_person as (
     select distinct
         replaced.classifier_id,
-        replaced.compared_model_id as model_id
+        replaced.compared_model_id as model_id,
+        replaced.decided_at
     from held as replaced
     where
         replaced.promotion_id is not null
@@ -113,6 +120,38 @@ taken_down as (
                 and brought_back.classifier_id = replaced.classifier_id
                 and brought_back.model_id = replaced.compared_model_id
                 and brought_back.decided_at > replaced.decided_at
+        )
+),
+
+registered as (
+    select
+        classifier_id,
+        max(recorded_at) as recorded_at
+    from {{ ref('classifier_versions') }}
+    group by classifier_id
+),
+
+-- the gate does not bring it back; nor, until its row of the registry changes, what a late vector or an erasure makes of the
+-- same snapshot
+taken_down as (
+    select distinct
+        eligible.classifier_id,
+        eligible.model_id
+    from replaced_by_a_person as replaced
+    inner join classifier_models as replaced_models
+        on replaced.model_id = replaced_models.model_id
+    inner join eligible
+        on replaced.classifier_id = eligible.classifier_id
+    inner join classifier_models as eligible_models
+        on eligible.model_id = eligible_models.model_id
+    left join registered
+        on replaced.classifier_id = registered.classifier_id
+    where
+        eligible.model_id = replaced.model_id
+        or (
+            eligible_models.snapshot_id = replaced_models.snapshot_id
+            and eligible_models.trained_at > replaced.decided_at
+            and registered.recorded_at <= replaced.decided_at
         )
 ),
 
@@ -151,53 +190,6 @@ candidates as (
         and asked_for.classifier_id is null
 ),
 
--- draw by draw, so that both models meet the same customers, and undrawn
-pairs as (
-    select
-        candidates.classifier_id,
-        replicates.replicate,
-        replicates.example_count,
-        replicates.customer_count,
-        replicates.roc_auc,
-        case when candidates.compared_model_id is not null then replicates.compared_roc_auc end as compared_roc_auc,
-        case when candidates.compared_model_id is not null then replicates.roc_auc - replicates.compared_roc_auc end as difference
-    from candidates
-    inner join replicates
-        on
-            candidates.model_id = replicates.model_id
-            -- a first one beside itself
-            and coalesce(candidates.compared_model_id, candidates.model_id) = replicates.compared_model_id
-            and candidates.current_snapshot_id = replicates.evaluation_snapshot_id
-),
-
-differences as (
-    select
-        classifier_id,
-        difference,
-        row_number() over (
-            partition by classifier_id
-            order by difference, replicate
-        ) as place,
-        count(*) over (partition by classifier_id) as draw_count
-    from pairs
-    where replicate > 0 and difference is not null
-),
-
--- a twentieth of the draws are below
-bounds as (
-    select
-        classifier_id,
-        draw_count,
-        max(case when place = floor(draw_count / 20) + 1 then difference end) as difference_lower
-    from differences
-    group by classifier_id, draw_count
-),
-
-undrawn as (
-    select * from pairs
-    where replicate = 0
-),
-
 looks as (
     select
         dataset_id,
@@ -210,31 +202,24 @@ looks as (
 compared_models as (
     select
         candidates.*,
-        undrawn.example_count,
-        undrawn.customer_count,
-        undrawn.roc_auc,
-        undrawn.compared_roc_auc,
-        undrawn.difference,
-        bounds.difference_lower,
-        coalesce(bounds.draw_count, 0) as draw_count,
-        calibration_errors.ece,
-        -- classifiers of one dataset look at the same customers
-        coalesce(looks.look_count, 0) + sum(case when undrawn.difference is null then 0 else 1 end) over (
-            partition by candidates.dataset_id
-            order by candidates.classifier_id
-            rows between unbounded preceding and current row
-        ) as look_count
+        paired_metrics.example_count,
+        paired_metrics.customer_count,
+        paired_metrics.value as roc_auc,
+        case when candidates.compared_model_id is not null then paired_metrics.compared_value end as compared_roc_auc,
+        case when candidates.compared_model_id is not null then paired_metrics.difference end as difference,
+        case when candidates.compared_model_id is not null then paired_metrics.difference_lower end as difference_lower,
+        calibration_errors.ece
     from candidates
     left join calibration_errors
         on
             candidates.model_id = calibration_errors.model_id
             and candidates.current_snapshot_id = calibration_errors.evaluation_snapshot_id
-    left join undrawn
-        on candidates.classifier_id = undrawn.classifier_id
-    left join bounds
-        on candidates.classifier_id = bounds.classifier_id
-    left join looks
-        on candidates.dataset_id = looks.dataset_id
+    left join paired_metrics
+        on
+            candidates.model_id = paired_metrics.model_id
+            -- a first one beside itself
+            and coalesce(candidates.compared_model_id, candidates.model_id) = paired_metrics.compared_model_id
+            and candidates.current_snapshot_id = paired_metrics.evaluation_snapshot_id
 ),
 
 judged as (
@@ -244,37 +229,18 @@ judged as (
             when compared_model_id is null then 'first_model'
             when is_taken_down then 'taken_down_by_a_person'
             when is_overdue then 'replaces_a_model_of_erased_rows'
-            when draw_count < {{ least_draws() }} or coalesce(customer_count, 0) < {{ var('gate_least_customers') }}
-                then 'too_few_examples'
+            when difference_lower is null or customer_count < {{ var('gate_least_customers') }} then 'too_few_examples'
             when has_gone_silent then 'never_positive'
             when ece > gate_largest_ece then 'badly_calibrated'
-            when difference_lower <= -gate_margin then 'may_be_worse'
-            else 'not_worse'
+            when difference_lower > -gate_margin then 'not_worse'
+            else 'may_be_worse'
         end as reason
     from compared_models
 ),
 
-decisions as (
-    select
-        judged.classifier_id,
-        judged.dataset_id,
-        judged.model_id,
-        judged.compared_model_id,
-        judged.current_snapshot_id as evaluation_snapshot_id,
-        cast(null as string) as promotion_id,
-        'gate' as decided_by,
-        judged.reason in ('first_model', 'replaces_a_model_of_erased_rows', 'not_worse') as is_promoted,
-        judged.reason,
-        judged.example_count,
-        judged.roc_auc,
-        judged.compared_roc_auc,
-        judged.difference,
-        judged.difference_lower,
-        judged.gate_margin,
-        judged.ece,
-        judged.gate_largest_ece,
-        cast(case when judged.difference is not null then judged.look_count end as int64) as look_count
-    from judged
+-- since a model answers, the same is said once of the same examples, not night after night
+news as (
+    select * from judged
     where not exists (
         select 1
         from held
@@ -282,11 +248,48 @@ decisions as (
             held.promotion_id is null
             and held.classifier_id = judged.classifier_id
             and held.model_id = judged.model_id
-            -- since this model answers, for this snapshot and for this reason: the same night after night is said once
             and held.decided_at >= judged.answering_since
             and held.evaluation_snapshot_id = judged.current_snapshot_id
             and held.reason = judged.reason
+            and coalesce(held.example_count, 0) = coalesce(judged.example_count, 0)
     )
+),
+
+-- classifiers of one dataset look at the same customers
+counted as (
+    select
+        news.*,
+        coalesce(looks.look_count, 0) + sum(case when news.difference is null then 0 else 1 end) over (
+            partition by news.dataset_id
+            order by news.classifier_id
+            rows between unbounded preceding and current row
+        ) as look_count
+    from news
+    left join looks
+        on news.dataset_id = looks.dataset_id
+),
+
+decisions as (
+    select
+        counted.classifier_id,
+        counted.dataset_id,
+        counted.model_id,
+        counted.compared_model_id,
+        counted.current_snapshot_id as evaluation_snapshot_id,
+        cast(null as string) as promotion_id,
+        'gate' as decided_by,
+        counted.reason in ('first_model', 'replaces_a_model_of_erased_rows', 'not_worse') as is_promoted,
+        counted.reason,
+        counted.example_count,
+        counted.roc_auc,
+        counted.compared_roc_auc,
+        counted.difference,
+        counted.difference_lower,
+        counted.gate_margin,
+        counted.ece,
+        counted.gate_largest_ece,
+        cast(case when counted.difference is not null then counted.look_count end as int64) as look_count
+    from counted
     union all
     select
         asked_for.classifier_id,

@@ -57,11 +57,12 @@ def log(message: str) -> None:
 def moment_of(rescore_from: str) -> datetime | None:
     """Return the moment from which history is scored again, in UTC without a zone; None for none.
 
-    Takes the forms that the macro `requested_moment` takes, which serves the SQL scorer. Raises
-    ValueError with these forms.
+    At the start of a build the macro `requested_moment`, which serves the SQL scorer, has refused
+    what is no moment, or none yet. Raises ValueError for what it takes as a list.
     """
     if not rescore_from:
         return None
+    rescore_from = str(rescore_from).strip()
     if not MOMENT.fullmatch(rescore_from):
         raise ValueError(
             f"rescore_from: {rescore_from!r} is no UTC moment; write 2026-10-01 "
@@ -84,25 +85,23 @@ def unscored_query(queue: str, scores: str | None, rescore_from: datetime | None
     """
     if scores is None:
         return queue
-    is_missing, own_scores = "by_classifier.event_id is null", ""
+    counts = ""
     if rescore_from is not None:
-        own_scores = f"""
-            left join (select distinct classifier_id, model_id, event_id from {scores}) as by_model
-                on queue.classifier_id = by_model.classifier_id
-                and queue.model_id = by_model.model_id
-                and queue.event_id = by_model.event_id"""  # noqa: S608
-        is_missing += f"""
-                or (
-                    queue.landed_at >= timestamp '{rescore_from.isoformat(sep=" ")}'
-                    and by_model.event_id is null
-                )"""
+        counts = f"""
+                    and (
+                        queue.landed_at < timestamp '{rescore_from.isoformat(sep=" ")}'
+                        or scores.model_id = queue.model_id
+                    )"""
     return f"""
             select queue.*
             from ({queue}) as queue
-            left join (select distinct classifier_id, event_id from {scores}) as by_classifier
-                on queue.classifier_id = by_classifier.classifier_id
-                and queue.event_id = by_classifier.event_id{own_scores}
-            where {is_missing}"""  # noqa: S608
+            where not exists (
+                select 1
+                from {scores} as scores
+                where
+                    scores.classifier_id = queue.classifier_id
+                    and scores.event_id = queue.event_id{counts}
+            )"""  # noqa: S608
 
 
 def missing_query(unscored: str) -> str:

@@ -17,7 +17,8 @@ gain from more, and only so do equal inputs give equal rows, byte for byte.
 
 Memory does not grow with the number of examples, beyond some tens of bytes for each: more than
 MEMORY_BYTES of vectors go through unnamed temporary files, dealt to blocks by a hash of their
-objects, and training takes one block after the other.
+objects, and training takes one block after the other. On BigQuery, whose client gives a table
+whole, the notebook holds the examples besides.
 """
 
 import io
@@ -28,7 +29,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -122,7 +122,11 @@ Layer = tuple[np.ndarray, np.ndarray]  # weights (units, inputs), biases (units,
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one pass over the training split ended with; losses are before the temperature."""
+    """What one pass over the training split came to; losses are before the temperature.
+
+    The train loss of a net with a hidden layer is the mean over its batches, while the weights
+    moved; the validation loss is that of the weights after the pass, and weighs no class.
+    """
 
     train_loss: float
     validation_loss: float | None
@@ -180,9 +184,6 @@ def models_to_train(queue: pa.Table, held: set[str]) -> list[dict[str, Any]]:
     queue holds one model twice.
     """
     rows = sorted(queue.to_pylist(), key=lambda row: row["model_id"])
-    for one, other in pairwise(rows):
-        if one["model_id"] == other["model_id"]:
-            raise ValueError(f"training_queue holds model {one['model_id']} twice")
     wanted = []
     for row in rows:
         if row["model_id"] in held:
@@ -274,13 +275,13 @@ class Block:
         self._buckets.append(buckets)
         self._file.write(_bytes_of(vectors))
 
-    def close(self, ranks: np.ndarray) -> None:
-        """Order by the hash of the object, then by the rank of the label.
+    def close(self) -> None:
+        """Order by the hash of the object.
 
         No engine promises an order of rows, and the order of examples changes the weights.
         """
         codes = np.concatenate(self._codes)
-        self._order = np.lexsort((ranks[codes], np.concatenate(self._keys))).astype(np.int32)
+        self._order = np.argsort(np.concatenate(self._keys), kind="stable").astype(np.int32)
         self.codes, self.buckets = codes[self._order], np.concatenate(self._buckets)[self._order]
         self._keys, self._codes, self._buckets = [], [], []
 
@@ -330,9 +331,8 @@ class Examples:
         self._codes: dict[str | None, int] = {}
         self.count = sum(self._deal(batch) for batch in batches if batch.num_rows)
         self.labels = list(self._codes)
-        ranks = np.argsort(np.argsort(np.array(self.labels, dtype=str)))
         for block in self.blocks:
-            block.close(ranks)
+            block.close()
 
     def close(self) -> None:
         """Give memory and files back."""
@@ -420,12 +420,13 @@ class Split:
         import torch
 
         piece = size * max(1, CHUNK_ROWS // size)
+        counts = [np.count_nonzero(labels >= 0) for _, labels in self._blocks]
         plan = (
             (number, rows)
             for number in torch.randperm(len(self._blocks), generator=shuffler).tolist()
-            for rows in torch.randperm(
-                np.count_nonzero(self._blocks[number][1] >= 0), generator=shuffler
-            ).split(piece)
+            # of a share of the customers a block may hold nobody
+            if counts[number]
+            for rows in torch.randperm(counts[number], generator=shuffler).split(piece)
         )
         for x, y in self._taken(plan):
             yield from zip(x.split(size), y.split(size), strict=True)
@@ -796,10 +797,12 @@ def train(
 
 def runtime_of() -> str:
     """Return the libraries that trained: recorded, and no part of the model's identity."""
+    import scipy
     import sklearn
     import torch
 
-    return f"torch {torch.__version__}, scikit-learn {sklearn.__version__}, numpy {np.__version__}"
+    libraries = {"torch": torch, "scikit-learn": sklearn, "scipy": scipy, "numpy": np}
+    return ", ".join(f"{name} {library.__version__}" for name, library in libraries.items())
 
 
 def naive_utc(moment: datetime | None) -> datetime | None:

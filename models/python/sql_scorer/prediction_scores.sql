@@ -18,20 +18,18 @@
         queue.landed_at
     from {{ ref('prediction_queue') }} as queue
     {%- if is_incremental() %}
-    left join (select distinct classifier_id, event_id from {{ this }}) as by_classifier
-        on
-            queue.classifier_id = by_classifier.classifier_id
-            and queue.event_id = by_classifier.event_id
-    left join (select distinct model_id, event_id from {{ this }}) as by_model
-        on
-            queue.model_id = by_model.model_id
-            and queue.event_id = by_model.event_id
     -- what any model of the classifier has scored counts as scored: a new champion scores what is new
     where
-        by_classifier.event_id is null
-        {%- if rescore_from %}
-        or (queue.landed_at >= {{ rescore_from }} and by_model.event_id is null)
-        {%- endif %}
+        not exists (
+            select 1
+            from {{ this }} as scores
+            where
+                scores.classifier_id = queue.classifier_id
+                and scores.event_id = queue.event_id
+                {%- if rescore_from %}
+                and (queue.landed_at < {{ rescore_from }} or scores.model_id = queue.model_id)
+                {%- endif %}
+        )
     {%- endif %}
 {%- endset -%}
 

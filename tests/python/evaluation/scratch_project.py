@@ -76,6 +76,7 @@ PARENTS = {
         "selected_by": "s",
     },
     "training_queue": {"model_id": "s"},
+    "classifier_versions": {"classifier_id": "s", "recorded_at": TIME},
     "stg_objects": {
         "object_id": "s",
         "object_version": "s",

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from scipy import stats
 from scratch_project import PARENTS, SCORES, ScratchProject, schema
 
@@ -136,8 +137,23 @@ def test_worse_models_are_refused_and_better_ones_promoted(tmp_path, record_prop
         new = f"{row['classifier_id']}-new"
         assert (answers[row["classifier_id"]] == new) == row["is_promoted"]
         assert row["reason"] in ("not_worse", "may_be_worse")
+    differences: dict[str, list[float]] = {}
+    for row in project.rows("""
+        select new.evaluation_snapshot_id as trial, new.roc_auc - old.roc_auc as difference
+        from internal.bootstrap_replicates as new
+        inner join internal.bootstrap_replicates as old
+            using (evaluation_snapshot_id, examples_hash, replicate)
+        where new.model_id like '%-new' and old.model_id like '%-old' and replicate > 0
+    """):
+        differences.setdefault(row["trial"], []).append(row["difference"])
+    for row in decided:
+        draws = sorted(differences[row["evaluation_snapshot_id"]])
+        assert len(draws) == 200
+        assert row["difference_lower"] == pytest.approx(draws[5], abs=1e-12)
+        assert row["is_promoted"] == (row["difference_lower"] > -0.01)
+    # some of them for the interval's sake alone
+    assert any(row["difference"] > -0.01 for row in decided if not row["is_promoted"])
     for kind, count in promoted.items():
         record_property(f"promoted of {TRIALS} models {kind} by {abs(CHANGES[kind])}", count)
-    # the rates of the rule with room for chance in few trials
-    assert promoted["worse"] <= stats.binom.ppf(0.999, TRIALS, 0.05)
-    assert promoted["better"] >= stats.binom.ppf(0.001, TRIALS, 0.8)
+    assert promoted["worse"] < 0.05 * TRIALS
+    assert promoted["better"] > 0.8 * TRIALS

@@ -17,7 +17,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 TRAIN_SEED, VALIDATION_SEED = 1, 2
 
@@ -193,6 +193,16 @@ def many_blocks(trainer, monkeypatch) -> None:
 
 @pytest.mark.usefixtures("many_blocks")
 @pytest.mark.parametrize("architecture", ["linear", "mlp"])
+def test_a_block_in_which_a_share_has_nobody_changes_no_loss(trainer, architecture):
+    studies = {"customer_shares": [0.08, 0.12]}
+    records = trained(trainer, queue_row(architecture, 3), **studies)
+    losses = [row["train_loss"] for row in records.to_pylist() if row["train_loss"] is not None]
+    assert len(losses) >= 3
+    assert np.isfinite(losses).all()
+
+
+@pytest.mark.usefixtures("many_blocks")
+@pytest.mark.parametrize("architecture", ["linear", "mlp"])
 def test_what_does_not_fit_into_memory_is_trained_on_as_well(trainer, architecture, monkeypatch):
     row = queue_row(architecture, 3)
     train, validation = examples(120, 3, TRAIN_SEED), examples(60, 3, VALIDATION_SEED)
@@ -217,9 +227,16 @@ def test_what_does_not_fit_into_memory_is_trained_on_as_well(trainer, architectu
 
 
 @pytest.mark.parametrize("architecture", ["linear", "mlp"])
-def test_threads_do_not_matter(trainer, architecture):
-    row = queue_row(architecture, 3)
-    found = []
+def test_threads_do_not_matter(trainer, architecture, monkeypatch):
+    row, used, found = queue_row(architecture, 3), [], []
+    fit = trainer.FITTERS[architecture]
+
+    def spy(*args):
+        used.extend(pool["num_threads"] for pool in threadpool_info())
+        used.append(torch.get_num_threads())
+        return fit(*args)
+
+    monkeypatch.setitem(trainer.FITTERS, architecture, spy)
     before = torch.get_num_threads()
     for threads in (1, 2):
         torch.set_num_threads(threads)
@@ -227,6 +244,9 @@ def test_threads_do_not_matter(trainer, architecture):
             found.append(trained(trainer, row))
     torch.set_num_threads(before)
     assert found[0].equals(found[1])
+    # so small a net would be added up alike by two
+    assert len(used) > 4
+    assert set(used) == {1}
 
 
 def test_a_batch_grows_with_the_examples(trainer):
@@ -333,7 +353,6 @@ def test_records_carry_the_queue_and_fit_their_schema(trainer):
     ("changes", "message"),
     [
         ({"trainer_version": "0"}, "trainer version '0'"),
-        ({"model_id": "twice"}, "model twice twice"),
     ],
 )
 def test_a_queue_that_disagrees_is_refused(trainer, changes, message):
