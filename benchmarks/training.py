@@ -341,58 +341,65 @@ def random_layers() -> list[tuple[np.ndarray, np.ndarray]]:
     return [(random.normal(size=size), random.normal(size=size[0])) for size in sizes]
 
 
-STEPS: dict[str, Callable[[int], dict]] = {
-    "DuckDB's own scan to Arrow": scan,
-    "from rows to the trainer's blocks": read,
-    "from rows to a matrix by pandas": read_pandas,
-    "matrix products of an epoch": gemm,
-    "an epoch of the trainer": epoch,
-    "an epoch of MLPClassifier": epoch_sklearn,
-    "an epoch of torch with a DataLoader": epoch_loader,
-    "training a linear model": lambda count: train(count, "linear"),
-    f"training an mlp, {EPOCHS} epochs": lambda count: train(count, "mlp"),
-    "scoring, table to table": score,
-    "scoring by pandas and torch": score_pandas,
-    "scoring by SQL, ten times a tenth": score_sql,
+def train_linear(count: int) -> dict:
+    """A linear model, from rows to its records."""
+    return train(count, "linear")
+
+
+def train_mlp(count: int) -> dict:
+    """A network, from rows to its records."""
+    return train(count, "mlp")
+
+
+# each with its name, and whether it is shown at every size: what holds all examples is not
+STEPS: dict[Callable[[int], dict], tuple[str, bool]] = {
+    scan: ("DuckDB's own scan to Arrow", True),
+    read: ("from rows to the trainer's blocks", True),
+    read_pandas: ("from rows to a matrix by pandas", False),
+    gemm: ("matrix products of an epoch", True),
+    epoch: ("an epoch of the trainer", True),
+    epoch_sklearn: ("an epoch of MLPClassifier", False),
+    epoch_loader: ("an epoch of torch with a DataLoader", False),
+    train_linear: ("training a linear model", True),
+    train_mlp: (f"training an mlp, {EPOCHS} epochs", True),
+    score: ("scoring, table to table", True),
+    score_pandas: ("scoring by pandas and torch", False),
+    score_sql: ("scoring by SQL, ten times a tenth", False),
 }
-# what holds all examples is shown at the first size only
-OURS = {0, 1, 3, 4, 7, 8, 9}
-MAKE = -1
-SECONDS, MEGABYTES = 0, 1
+BY_NAME = {work.__name__: work for work in (make_store, *STEPS)}
 RATIOS = (
-    ("rows to tensors / DuckDB's scan", SECONDS, 1, 0, "1.5"),
-    ("pandas / DuckDB's scan", SECONDS, 2, 0, ""),
-    ("epoch / its matrix products", SECONDS, 4, 3, "1.5"),
-    ("MLPClassifier / the matrix products", SECONDS, 5, 3, ""),
-    ("DataLoader / the matrix products", SECONDS, 6, 3, ""),
-    ("scoring by pandas and torch / ours", SECONDS, 10, 9, "4"),
-    ("scoring by SQL / ours", SECONDS, 11, 9, ""),
-    ("memory of training / of reading by pandas", MEGABYTES, 8, 2, ".50"),
-    ("memory of scoring / by pandas and torch", MEGABYTES, 9, 10, ".33"),
+    ("rows to tensors / DuckDB's scan", "seconds", read, scan, "1.5"),
+    ("pandas / DuckDB's scan", "seconds", read_pandas, scan, ""),
+    ("epoch / its matrix products", "seconds", epoch, gemm, "1.5"),
+    ("MLPClassifier / the matrix products", "seconds", epoch_sklearn, gemm, ""),
+    ("DataLoader / the matrix products", "seconds", epoch_loader, gemm, ""),
+    ("scoring by pandas and torch / ours", "seconds", score_pandas, score, "4"),
+    ("scoring by SQL / ours", "seconds", score_sql, score, ""),
+    ("memory of training / of reading by pandas", "megabytes", train_mlp, read_pandas, ".50"),
+    ("memory of scoring / by pandas and torch", "megabytes", score, score_pandas, ".33"),
 )
 
 
-def step(count: int, number: int) -> dict:
+def step(count: int, work: Callable) -> dict:
     """Run a step in a process of its own."""
-    command = [sys.executable, __file__, "--step", str(number), "--examples", str(count)]
+    command = [sys.executable, __file__, "--step", work.__name__, "--examples", str(count)]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
     return json.loads(output.splitlines()[-1])
 
 
-def measure(count: int, is_first: bool) -> dict[int, tuple[float, float]]:
-    """Run the steps over a store of so many examples. Returns seconds and MB of each."""
+def measure(count: int, is_first: bool) -> dict[Callable, dict]:
+    """Run the steps over a store of so many examples. Returns what each took."""
     # in a process of its own, too: a process begins with the peak of the one that started it
-    step(count, MAKE)
+    step(count, make_store)
     print(f"{count} examples")
     found = {}
-    for number, name in enumerate(STEPS):
-        if not is_first and number not in OURS:
+    for work, (name, is_at_every_size) in STEPS.items():
+        if not is_first and not is_at_every_size:
             continue
-        told = step(count, number)
-        found[number] = told["seconds"], told["megabytes"]
+        found[work] = step(count, work)
         print(
-            f"  {name:<42}{told['seconds']:>8.1f} s {told['megabytes']:>8.0f} MB",
-            told.get("said", ""),
+            f"  {name:<42}{found[work]['seconds']:>8.1f} s {found[work]['megabytes']:>8.0f} MB",
+            found[work].get("said", ""),
             flush=True,
         )
     for name, what, one, other, goal in RATIOS:
@@ -407,7 +414,7 @@ def main() -> None:
     """Measure every size, and how the second grows on the first."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=int, nargs="+", default=[1_000_000, 4_000_000])
-    parser.add_argument("--step", type=int, help="one step, in this process")
+    parser.add_argument("--step", choices=BY_NAME, help="one step, in this process")
     parser.add_argument("--sql-size", action="store_true", help="the size of the SQL scorer alone")
     asked = parser.parse_args()
     if asked.sql_size:
@@ -415,8 +422,7 @@ def main() -> None:
         print(len(scorer_sql()))
         return
     if asked.step is not None:
-        work = make_store if asked.step == MAKE else list(STEPS.values())[asked.step]
-        told = work(asked.examples[0])
+        told = BY_NAME[asked.step](asked.examples[0])
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
         print(json.dumps(told | {"megabytes": peak}))
         return
@@ -425,10 +431,9 @@ def main() -> None:
     found = [measure(size, number == 0) for number, size in enumerate(asked.examples)]
     for size, other in zip(asked.examples[1:], found[1:], strict=True):
         print(f"{size} beside {asked.examples[0]} examples")
-        for number, (seconds, megabytes) in other.items():
-            first = found[0][number]
-            name = list(STEPS)[number]
-            print(f"  {name:<42}{seconds / first[0]:>8.2f} {megabytes / first[1]:>8.2f} times")
+        for work, took in other.items():
+            more = (took[what] / found[0][work][what] for what in ("seconds", "megabytes"))
+            print(f"  {STEPS[work][0]:<42}" + "".join(f"{times:>9.2f}" for times in more), "times")
     shutil.rmtree(FOLDER)
 
 
