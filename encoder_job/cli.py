@@ -1,6 +1,9 @@
 """The commands: `encoder-job run`, `beam`, `backfill`, `verify`, `register`, `erase`, `sample`."""
 
+import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from math import inf
@@ -404,4 +407,11 @@ def _quiet() -> None:
 def main() -> None:
     """Run the command line, in a process that tells nothing but what this project says."""
     be_silent()
-    app()
+    try:
+        app()
+    except SystemExit as ended:
+        # a store that never answers holds a thread, and Python would wait for it
+        if threading.active_count() > 1:
+            sys.stdout.flush()
+            os._exit(ended.code)
+        raise

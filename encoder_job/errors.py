@@ -44,7 +44,7 @@ REASONS = {
     "invalid_content": "`content` holds a text, or an image's bytes; `content_uri` is a text",
     "empty_content": "there is nothing to encode",
     "content_missing": "there is nothing at `content_uri`",
-    "content_unreadable": "what is at `content_uri` could not be opened",
+    "content_unreadable": "what is at `content_uri` could not be opened, nor given by a database",
     "content_too_large": "a content has at most 100 MB; keep it out of the source, or cut it",
     "image_too_large": "an image has at most 100 million pixels; make it smaller",
     "image_unreadable": "this is no whole JPEG, PNG or WebP image; export it again",

@@ -23,7 +23,6 @@ from encoder_job.schemas import SCHEMAS, SUBJECTS, optional_columns, tables_with
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PART, _TEMPORARY = "part-", ".part"
 _STALE_SECONDS = 3600
-_REWRITTEN_ROWS = 16_384
 # what these store can be seen only when it is whole
 _OBJECT_STORES = {"s3", "gs", "abfs", "oss", "oci", "memory"}
 # what a run makes again out of the source; of the rest nothing else knows
@@ -158,16 +157,17 @@ class FolderLanding:
         with self._whole(path), self._fs.open(path, "rb") as file, pq.ParquetFile(file) as part:
             # most parts hold none of them: their vectors are not read
             subjects = [name for name in SUBJECTS if name in part.schema_arrow.names]
-            stays = [
-                _not_erased(batch, erased, keeps_unrecorded)
-                for batch in part.iter_batches(_REWRITTEN_ROWS, columns=subjects)
-            ]
-            count = sum(pc.sum(pc.invert(rows)).as_py() or 0 for rows in stays)
-            if not count:
+            if not any(
+                pc.any(pc.invert(_not_erased(batch, erased, keeps_unrecorded))).as_py()
+                for batch in part.iter_batches(columns=subjects)
+            ):
                 return 0
+            count = 0
             with pq.ParquetWriter(kept, part.schema_arrow, compression="zstd") as writer:
-                for batch, rows in zip(part.iter_batches(_REWRITTEN_ROWS), stays, strict=True):
-                    writer.write_batch(batch.filter(rows))
+                for batch in part.iter_batches():
+                    rows = batch.filter(_not_erased(batch, erased, keeps_unrecorded))
+                    count += batch.num_rows - rows.num_rows
+                    writer.write_batch(rows)
         self._put(path, kept.getvalue().to_pybytes())
         return count
 

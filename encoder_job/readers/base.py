@@ -293,9 +293,12 @@ def package_for(protocol: str) -> str:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether a Parquet file is damaged, rather than its store at fault, which gives a number."""
-    if isinstance(error, OSError):
-        return error.errno is None
+    """Whether a Parquet file is damaged, rather than its store at fault.
+
+    Of a damage pyarrow tells as its own errors, or as a plain OSError without a number.
+    """
+    if isinstance(error, OSError) and not isinstance(error, pa.ArrowException):
+        return type(error) is OSError and error.errno is None
     return isinstance(error, (pa.ArrowException, KeyError))
 
 

@@ -43,8 +43,8 @@ _BUFFER_BYTES = 1_000_000
 _NEAR_ROWS = 1_000
 FORMATS = (".parquet", ".csv", ".jsonl", ".ndjson")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# a line of bytes that is held at once: JSON may take two of them for one of a content
-_LINE_BYTES = 2 * MOST_BYTES
+# a line of bytes that is held at once: JSON in ASCII may take three of them for one of a content
+_LINE_BYTES = 3 * MOST_BYTES
 # a quotation mark that is never closed would otherwise have the rest of the file for its field
 csv.field_size_limit(MOST_BYTES)
 
@@ -188,7 +188,7 @@ class _File:
     def _whole_lines(self) -> Iterator[bytes | None]:
         """Yield the lines of a file with their ends; None for one that would fill the memory."""
         # only this reads a line no further than it is told to, whatever the store
-        with self._open() as opened, io.BufferedReader(opened, _BUFFER_BYTES) as file:
+        with self._open() as opened, io.BufferedReader(_Raw(opened), _BUFFER_BYTES) as file:
             try:
                 while line := file.readline(_LINE_BYTES):
                     if len(line) < _LINE_BYTES or line.endswith(b"\n"):
@@ -209,6 +209,21 @@ class _File:
 
     def _refusal(self, told: str) -> Refusal:
         return Refusal(f"source {self._name}: {told}")
+
+
+class _Raw(io.RawIOBase):
+    """A file of any store as `io.BufferedReader` takes it: some can only `read`."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        found = self._file.read(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
 
 
 class _Csv(_File):
@@ -244,11 +259,7 @@ class _Csv(_File):
                 return
             except csv.Error as error:
                 if "unexpected end" in str(error) or "field limit" in str(error):
-                    raise self._refusal(
-                        f"row {count} has a quotation mark that is never closed, or a content of "
-                        f"more than {MOST_BYTES // 1_000_000} MB, so that the rows after it cannot "
-                        "be told apart; export the file again"
-                    ) from None
+                    raise self._endless(count) from None
                 record = None
             if record != []:
                 count += 1
@@ -256,9 +267,17 @@ class _Csv(_File):
 
     def _decoded_lines(self) -> Iterator[str]:
         for number, line in enumerate(self._whole_lines()):
-            # too long a line, with many commas, is no record
-            text = "\n" if line is None else line.decode("latin-1")
+            if line is None:
+                raise self._endless(number)
+            text = line.decode("latin-1")
             yield text.removeprefix("\xef\xbb\xbf") if number == 0 else text
+
+    def _endless(self, row: int) -> Refusal:
+        return self._refusal(
+            f"row {row} has a quotation mark that is never closed, or a content of more than "
+            f"{MOST_BYTES // 1_000_000} MB, so that the rows after it cannot be told apart; export "
+            "the file again"
+        )
 
 
 class _Json(_File):

@@ -48,6 +48,7 @@ class _Key(NamedTuple):
     object_version: str
     customer_id: str | None
     raw_id: object
+    raw_version: object
     place: str
 
 
@@ -158,7 +159,8 @@ class SqlSource:
                 if key is None:
                     yield Record(place, dict(values))
                 elif is_wanted(*key, customer := customer_of(values)):
-                    yield _Key(*key, customer, values["object_id"], place)
+                    raw = values["object_id"], values.get("object_version")
+                    yield _Key(*key, customer, *raw, place)
 
     def _contents(self, wanted: list[_Key]) -> Iterator[Record]:
         """Ask for the contents of some keys: all at once, and of fewer where that breaks.
@@ -170,7 +172,7 @@ class SqlSource:
         places = {(key.object_id, key.object_version): key.place for key in wanted}
         given = set()
         try:
-            for values in self._asked({key.raw_id for key in wanted}):
+            for values in self._asked(wanted):
                 key = _key(values)
                 if key in places:
                     given.add(key)
@@ -182,21 +184,33 @@ class SqlSource:
         # or nothing is given to anybody, and no row is to blame
         self._ask_for_names()
         left = [key for key in wanted if (key.object_id, key.object_version) not in given]
-        ids = list(dict.fromkeys(key.raw_id for key in left))
-        if len(ids) == 1:
-            for key in left:
-                yield Record(key.place, key._asdict(), StoreFault(broke))
-            return
-        first = set(ids[: len(ids) // 2])
-        yield from self._contents([key for key in left if key.raw_id in first])
-        yield from self._contents([key for key in left if key.raw_id not in first])
+        if len(wanted) > 1:
+            half = (len(left) + 1) // 2
+            yield from self._contents(left[:half])
+            yield from self._contents(left[half:])
+        elif left:
+            yield from self._content(left[0], broke)
 
-    def _asked(self, raw_ids: set) -> Iterator[sqlalchemy.RowMapping]:
-        ids = sqlalchemy.bindparam("ids", expanding=True)
-        columns = self._select(", ".join(self._columns), "where object_id in :ids")
+    def _content(self, key: _Key, broke: str) -> Iterator[Record]:
+        """Ask for one version alone, or tell by its type which error broke the answer before."""
+        try:
+            found = [dict(values) for values in self._asked([key], of_version=True)]
+        except Exception:
+            yield Record(key.place, key._asdict(), StoreFault(broke))
+        else:
+            yield from (Record(key.place, values) for values in found)
+
+    def _asked(self, keys: list[_Key], of_version: bool = False) -> Iterator[sqlalchemy.RowMapping]:
+        ids = sqlalchemy.bindparam("ids", list({key.raw_id for key in keys}), expanding=True)
+        bound, rest = [ids], "where object_id in :ids"
+        if of_version and "object_version" in self._names:
+            version = keys[0].raw_version
+            rest += " and object_version " + ("is null" if version is None else "= :version")
+            bound += [] if version is None else [sqlalchemy.bindparam("version", version)]
+        columns = self._select(", ".join(self._columns), rest).bindparams(*bound)
         with self._engine.connect() as connection:
             streamed = connection.execution_options(yield_per=_STREAMED_ROWS)
-            yield from streamed.execute(columns.bindparams(ids), {"ids": list(raw_ids)}).mappings()
+            yield from streamed.execute(columns).mappings()
 
     def _select(self, columns: str, rest: str = "") -> sqlalchemy.TextClause:
         return sqlalchemy.text(f"select {columns} from (\n{self._query}\n) source {rest}")  # noqa: S608

@@ -105,6 +105,7 @@ replaced_by_a_person as (
     select distinct
         replaced.classifier_id,
         replaced.compared_model_id as model_id,
+        replaced.model_id as promoted_model_id,
         replaced.decided_at
     from held as replaced
     where
@@ -131,8 +132,8 @@ registered as (
     group by classifier_id
 ),
 
--- the gate does not bring it back; nor, until its row of the registry changes, what a late vector or an erasure makes of the
--- same snapshot
+-- the gate does not bring it back; nor, after a step back and until its row of the registry changes, what a late vector or an
+-- erasure makes of the same snapshot
 taken_down as (
     select distinct
         eligible.classifier_id,
@@ -140,6 +141,8 @@ taken_down as (
     from replaced_by_a_person as replaced
     inner join classifier_models as replaced_models
         on replaced.model_id = replaced_models.model_id
+    inner join classifier_models as promoted_models
+        on replaced.promoted_model_id = promoted_models.model_id
     inner join eligible
         on replaced.classifier_id = eligible.classifier_id
     inner join classifier_models as eligible_models
@@ -149,7 +152,8 @@ taken_down as (
     where
         eligible.model_id = replaced.model_id
         or (
-            eligible_models.snapshot_id = replaced_models.snapshot_id
+            replaced_models.trained_at > promoted_models.trained_at
+            and eligible_models.snapshot_id = replaced_models.snapshot_id
             and eligible_models.trained_at > replaced.decided_at
             and registered.recorded_at <= replaced.decided_at
         )

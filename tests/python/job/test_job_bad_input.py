@@ -89,6 +89,37 @@ def test_an_unclosed_quote_takes_no_memory_for_the_rest_of_the_file(job, tmp_pat
     )
 
 
+@pytest.mark.parametrize(
+    "line", [b"2,c,r,2026-07-02," + b"x" * 5_000, b'2,c,r,2026-07-02,"x\n' + b"x" * 5_000 + b'"']
+)
+def test_a_line_that_would_fill_the_memory_joins_no_texts(job, tmp_path, monkeypatch, line):
+    monkeypatch.setattr(files, "_LINE_BYTES", 1_000)
+    rows = [b'%d,c,r,2026-07-02,"x"' % number for number in (3, 4, 5)]
+    done = job.run(_csv(tmp_path / "o.csv", b"1,c,r,2026-07-02,fine", line, *rows))
+    assert done.exit_code == 2
+    assert "the rows after it cannot be told apart" in done.stderr
+    assert not job.landing.exists()
+
+
+def test_a_store_whose_files_can_only_read_is_read(job, tmp_path, monkeypatch):
+    source = manifest(tmp_path / "objects.jsonl", [record(1), record(2)])
+
+    class OnlyReads:
+        def __init__(self, file):
+            self.read, self.close = file.read, file.close
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.close()
+
+    opened = files._File._open
+    monkeypatch.setattr(files._File, "_open", lambda self: OnlyReads(opened(self)))
+    assert job.run(source).exit_code == 0
+    assert len(job.rows("embedding_events")) == 2
+
+
 def test_a_line_that_would_fill_the_memory_is_a_row_of_its_own(job, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "_LINE_BYTES", 1_000)
     source = manifest(tmp_path / "objects.jsonl", [record(1), record(2, "x" * 5_000), record(3)])

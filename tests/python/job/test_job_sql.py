@@ -209,10 +209,48 @@ def test_a_value_that_the_database_cannot_give_is_the_fault_of_its_row(
     assert len(statements) < 80
 
 
+def test_only_the_version_that_cannot_be_given_is_at_fault(job, tmp_path, database):
+    (tmp_path / "objects.sql").write_text(
+        "select id as object_id, customer_id, source_reference, object_created_at, content,"
+        " source_reference as object_version from mails"
+    )
+    days = ["2026-07-01", "2026-07-02", "2026-07-03"]
+    insert(
+        database,
+        [
+            record(1, source_reference=f"v{number}", object_created_at=day)
+            for number, day in enumerate(days)
+        ],
+    )
+    with sqlite3.connect(database) as connection:
+        connection.execute(
+            "update mails set content = cast(x'636166e9' as text) where source_reference = 'v1'"
+        )
+    assert run(job, tmp_path).exit_code == 3
+    (failure,) = job.rows("encoding_failures")
+    assert (failure["object_version"], failure["reason"]) == ("v1", "content_unreadable")
+    assert {row["object_version"] for row in job.rows("embedding_events")} == {"v0", "v2"}
+
+
+def test_a_connection_that_breaks_once_blames_nobody(job, tmp_path, database, monkeypatch):
+    insert(database, [record(1)])
+    asked, calls = sql.SqlSource._asked, []
+
+    def once_broken(self, *keys, **options):
+        calls.append(keys)
+        if len(calls) == 1:
+            raise sqlalchemy.exc.OperationalError("select", {}, Exception())
+        yield from asked(self, *keys, **options)
+
+    monkeypatch.setattr(sql.SqlSource, "_asked", once_broken)
+    assert run(job, tmp_path).exit_code == 0
+    assert len(job.rows("embedding_events")) == 1
+
+
 def test_a_database_that_gives_nothing_blames_no_row(job, tmp_path, database, monkeypatch):
     insert(database, [record(n) for n in range(100)])
 
-    def gone(*_):
+    def gone(*_, **__):
         monkeypatch.setattr(sql.SqlSource, "_select", lambda *_: sqlalchemy.text("select nothing"))
         raise sqlalchemy.exc.OperationalError("select", {}, Exception())
         yield

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -68,6 +69,19 @@ def _started(job: Job, source: Path, landing: Path, *options: str) -> subprocess
     command = [sys.executable, "-c", _SMALL_PARTS, "run", "--source", str(source)]
     command += ["--landing", str(landing), "--project-dir", str(job.folder), *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_a_store_that_never_answers_keeps_nobody_from_stopping(job, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}/x.txt"
+        records = [record(n) for n in range(40)] + [without_content(40, content_uri=uri)]
+        process = _started(job, manifest(tmp_path / "objects.jsonl", records), job.landing)
+        _wait_for_a_vector(process, job.landing)
+        process.send_signal(signal.SIGTERM)
+        told = process.communicate(timeout=60)
+    assert process.returncode == 143, told
+    # what no batch had been begun with is left
+    assert len(vectors(job.landing)) == 32
 
 
 def _wait_for_a_vector(process: subprocess.Popen, landing: Path) -> None:
