@@ -135,9 +135,10 @@ registered as (
 -- the gate does not bring it back; nor, after a step back and until its row of the registry changes, what a late vector or an
 -- erasure makes of the same snapshot
 taken_down as (
-    select distinct
+    select
         eligible.classifier_id,
-        eligible.model_id
+        eligible.model_id,
+        max(case when eligible.model_id = replaced.model_id then 1 else 0 end) = 1 as is_itself
     from replaced_by_a_person as replaced
     inner join classifier_models as replaced_models
         on replaced.model_id = replaced_models.model_id
@@ -157,6 +158,7 @@ taken_down as (
             and eligible_models.trained_at > replaced.decided_at
             and registered.recorded_at <= replaced.decided_at
         )
+    group by eligible.classifier_id, eligible.model_id
 ),
 
 candidates as (
@@ -175,7 +177,8 @@ candidates as (
             and eligible.erasure_requested_at is null,
             false
         ) as is_overdue,
-        taken_down.model_id is not null as is_taken_down,
+        coalesce(taken_down.is_itself, false) as is_taken_down,
+        taken_down.model_id is not null as follows_one_taken_down,
         eligible.is_never_positive and not answering.is_never_positive as has_gone_silent
     from eligible
     left join answering
@@ -233,6 +236,7 @@ judged as (
             when compared_model_id is null then 'first_model'
             when is_taken_down then 'taken_down_by_a_person'
             when is_overdue then 'replaces_a_model_of_erased_rows'
+            when follows_one_taken_down then 'taken_down_by_a_person'
             when difference_lower is null or customer_count < {{ var('gate_least_customers') }} then 'too_few_examples'
             when has_gone_silent then 'never_positive'
             when ece > gate_largest_ece then 'badly_calibrated'
