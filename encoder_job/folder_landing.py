@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from encoder_job.erasure import Erased, object_hash, requested_erasures
 from encoder_job.errors import Refusal
 from encoder_job.identity import canonical_hash
-from encoder_job.readers.base import filesystem_of, is_damage, package_for
+from encoder_job.readers.base import filesystem_of, is_damage, opening_refusal
 from encoder_job.schemas import SCHEMAS, SUBJECTS, optional_columns, tables_with_subjects
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -39,11 +39,7 @@ class FolderLanding:
         try:
             self._fs, self._root = filesystem_of(prefix)
         except (ValueError, ImportError) as error:
-            is_missing = isinstance(error, ImportError)
-            told = package_for(prefix.partition("://")[0]) if is_missing else "give a folder or URL"
-            raise Refusal(
-                f"landing {prefix}: cannot be opened ({type(error).__name__}); {told}"
-            ) from None
+            raise opening_refusal("landing", prefix, error, "give a folder or URL") from None
         self._is_local = "file" in _protocols(self._fs)
 
     @contextlib.contextmanager

@@ -69,9 +69,10 @@ class _Part:
 
     def is_due(self, seconds: float) -> bool:
         largest = max(len(self.objects), len(self.failures), len(self.events))
-        if self.events and len(self.events) * self.events[0]["embedding"].nbytes >= _PART_BYTES:
+        size = len(self.events) * self.events[0]["embedding"].nbytes if self.events else 0
+        if largest >= PART_ROWS or size >= _PART_BYTES:
             return True
-        return largest >= PART_ROWS or time.monotonic() - self.since >= seconds
+        return time.monotonic() - self.since >= seconds
 
 
 class Runner:

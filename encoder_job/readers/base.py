@@ -237,7 +237,7 @@ def _fetched(uri: str, fetch_beside: Callable[[str], bytes] | None) -> bytes:
         raise Fault("content_missing") from None
     except ImportError:
         # whatever the row says, this machine cannot ask its store
-        raise StoreFault(package_for(uri.partition("://")[0])) from None
+        raise StoreFault(package_for(uri)) from None
     except ValueError:
         # no store was asked
         raise Fault("content_unreadable") from None
@@ -287,9 +287,15 @@ def _keeps_copies(protocol: str) -> bool:
     )
 
 
-def package_for(protocol: str) -> str:
-    """Tell what fsspec needs for a protocol, in its own words."""
-    return known_implementations.get(protocol, {}).get("err", "install it")
+def package_for(url: str) -> str:
+    """Tell what fsspec needs for a URL, in its own words."""
+    return known_implementations.get(url.partition("://")[0], {}).get("err", "install it")
+
+
+def opening_refusal(what: str, url: str, error: Exception, otherwise: str) -> Refusal:
+    """Refuse a URL that cannot be opened; `otherwise` is the remedy where no package is missing."""
+    remedy = package_for(url) if isinstance(error, ImportError) else otherwise
+    return Refusal(f"{what} {url}: cannot be opened ({type(error).__name__}); {remedy}")
 
 
 def is_damage(error: Exception) -> bool:

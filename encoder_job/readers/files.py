@@ -26,7 +26,7 @@ from encoder_job.readers.base import (
     Wanted,
     filesystem_of,
     is_damage,
-    package_for,
+    opening_refusal,
     read_some,
     require,
     text_of,
@@ -61,11 +61,7 @@ class Manifest:
             files = self._fs.find(self._path) if is_folder else [self._path]
             is_there = is_folder or self._fs.exists(self._path)
         except Exception as error:
-            is_missing = isinstance(error, ImportError)
-            told = package_for(source.partition("://")[0]) if is_missing else "check the path"
-            raise Refusal(
-                f"source {source}: cannot be opened ({type(error).__name__}); {told}"
-            ) from None
+            raise opening_refusal("source", source, error, "check the path") from None
         if not is_there:
             raise Refusal(f"source {source}: there is no such file or folder; check the path")
         self._root = self._path if is_folder else _parent(self._path)

@@ -1,6 +1,7 @@
 {# What a model is worth beside two that cost nothing: the majority rule, which says of every example how frequent each label was
    in training, and the linear model of the same dataset and vectors. On the test examples of what the dataset stands for now. #}
 {%- set keys = ['model_id', 'evaluation_snapshot_id'] %}
+{%- set drawn = "'" ~ drawn_metric_names() | join("', '") ~ "'" %}
 
 with classifier_models as (
     select * from {{ ref('classifier_models') }}
@@ -131,9 +132,8 @@ compared as (
         metrics.value,
         baseline_metrics.value as baseline_value,
         case
-            -- these two are not drawn
-            when metrics.metric in ('ece', 'macro_f1') then metrics.value - baseline_metrics.value
-            else paired_metrics.difference
+            when metrics.metric in ({{ drawn }}) then paired_metrics.difference
+            else metrics.value - baseline_metrics.value
         end as difference,
         paired_metrics.difference_lower,
         paired_metrics.difference_upper

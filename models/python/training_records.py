@@ -180,8 +180,7 @@ def log(message: str) -> None:
 def models_to_train(queue: pa.Table, held: set[str]) -> list[dict[str, Any]]:
     """Return the rows of the queue that are neither trained already nor blocked.
 
-    Raises ValueError where the queue and this file disagree about the trainer, or where the
-    queue holds one model twice.
+    Raises ValueError where the queue and this file disagree about the trainer.
     """
     rows = sorted(queue.to_pylist(), key=lambda row: row["model_id"])
     wanted = []
