@@ -34,7 +34,7 @@ embedding_store:
       project: {project}
       dataset: {dataset}
       location: US
-      threads: 4
+      threads: 2
 """
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib import import_module
 from multiprocessing import forkserver
 from pathlib import Path
@@ -17,6 +18,8 @@ from unittest.mock import patch
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.parser import manifest
+from dbt_common.events.base_types import BaseEvent, EventLevel
+from dbt_common.events.event_manager import EventManager
 
 MAINS = {"dbt": ("dbt.cli.main", "cli"), "encoder-job": ("encoder_job.cli", "main")}
 FORKED = multiprocessing.get_context("forkserver")
@@ -51,6 +54,16 @@ def run(
         )
 
 
+def _without_debug_messages(fire: Callable) -> Callable:
+    def fire_event(
+        manager: EventManager, event: BaseEvent, level: EventLevel | None = None, **options: object
+    ) -> None:
+        if (level or event.level_tag()) != EventLevel.DEBUG:
+            fire(manager, event, level, **options)
+
+    return fire_event
+
+
 def _run(
     command: str,
     arguments: list[str],
@@ -72,6 +85,8 @@ def _run(
     gc.freeze()
     # dbt writes its manifest before a command and after it, a fifth of the time of most: once will do
     manifest.write_manifest = lambda *_: None
+    # nor is a message made that nobody reads
+    EventManager.fire_event = _without_debug_messages(EventManager.fire_event)
     sys.argv = [command, *arguments]
     module, main = MAINS[command]
     try:

@@ -59,7 +59,7 @@ def first_build(once: Callable, landed: Store) -> tuple[Store, Build]:
     """That sample built once, with what dbt said of it."""
 
     def make(folder: Path) -> tuple[str, dict]:
-        return str(folder), asdict(landed.copy(folder).dbt("build"))
+        return str(folder), asdict(landed.copy(folder).dbt("build", "--threads", "2"))
 
     folder, build = once("built", make)
     return Store(Path(folder)), Build(**build)

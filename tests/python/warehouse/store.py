@@ -24,6 +24,7 @@ PROJECT_PARTS = (
     *("tests/*.sql", "tests/generic", "encoder_job/probes"),
 )
 CONTENT_KEY = "a key of the tests, long enough"
+WITHOUT_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 # the one test that the selector `news` always has: time alone can make it fail
 ALARM = "assert_affected_models_are_replaced_in_time"
 # a zone far from UTC: no build may depend on where the machine stands
@@ -75,7 +76,9 @@ class Store:
         if not self.project.exists():
             for source in (path for part in PROJECT_PARTS for path in REPOSITORY.glob(part)):
                 _copy(source, self.project / source.relative_to(REPOSITORY))
-            _copy(REPOSITORY / "profiles.yml.example", root / "profiles.yml")
+            profiles = (REPOSITORY / "profiles.yml.example").read_text()
+            # two threads of dbt take turns in one interpreter, and a quarter longer
+            (root / "profiles.yml").write_text(profiles.replace("threads: 2", "threads: 1"))
             self.scale_down()
             # every setting that the demo's registry leaves alone
             edit_seed(
@@ -168,9 +171,12 @@ class Store:
         )
 
     def build_datasets(self, *arguments: str) -> Build:
-        """Build from landing to snapshots, without tests and without training."""
-        left_out = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
-        return self.dbt("build", "--selector", "ci_fast", *left_out, *arguments)
+        """Build all that is SQL and comes before training, without tests."""
+        return self.dbt("build", "--selector", "ci_fast", *WITHOUT_TESTS, *arguments)
+
+    def build_snapshots(self, *arguments: str) -> Build:
+        """Build what snapshots are made of, and them, without tests."""
+        return self.dbt("build", "--select", "+dataset_snapshots", *WITHOUT_TESTS, *arguments)
 
     def land(self, tables: dict[str, pa.Table], ids: object) -> None:
         """Land rows of some tables as the encoder job would, each as one part."""

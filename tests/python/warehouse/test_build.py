@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from store import ALARM, REPOSITORY, Build, Store, append_to_seed, edit_seed
+from store import ALARM, REPOSITORY, WITHOUT_TESTS, Build, Store, append_to_seed, edit_seed
 
 from encoder_job.schemas import SCHEMAS
 
@@ -144,7 +144,9 @@ def test_a_full_refresh_changes_no_row_of_the_ledger(spoilt: Store):
         update ledger.dataset_snapshots set label = 'as it was' where split = 'test';
     """)
     before = ledger_of(spoilt)
-    build = spoilt.build_models("--full-refresh")
+    build = spoilt.dbt(
+        "build", "--full-refresh", "--select", "config.schema:ledger", *WITHOUT_TESTS
+    )
     assert build.exit_code == 0, build.output[-4000:]
     assert ledger_of(spoilt) == before
 
@@ -196,7 +198,7 @@ def test_a_build_killed_between_header_and_rows_is_completed_by_the_next(spoilt:
     land(spoilt, "rating_events", [
         {"event_id": f"late-{k}", "object_id": object_id, "rating": -2.0, "rated_at": created_at} for k in range(30)
     ])  # fmt: skip
-    build = spoilt.build_models()
+    build = spoilt.build_datasets()
     assert build.exit_code == 0, build.output[-4000:]
     assert ledger_of(spoilt) == before
 
@@ -356,7 +358,7 @@ def test_what_leaves_the_registries_is_remembered_and_breaks_nothing(spoilt: Sto
 
 
 def test_another_moment_is_another_snapshot_and_the_newest_stays_current(spoilt: Store):
-    build = spoilt.build_models("--vars", "as_of: 2026-09-07")
+    build = spoilt.build_datasets("--vars", "as_of: 2026-09-07")
     assert build.exit_code == 0, build.output[-4000:]
     rows = spoilt.query(
         "select as_of::date::text, is_current from published.dataset_summaries where task = 'review_tone' order by 1"
@@ -445,16 +447,17 @@ def test_vectors_under_a_wrong_fingerprint_stop_the_build_before_they_are_loaded
     by_hand = store.landing / "embedding_events" / "by_hand.parquet"
     pq.write_table(forged, by_hand)
 
-    build = store.build()
+    up_to_training = ("build", "--select", "+training_records")
+    build = store.dbt(*up_to_training)
     assert build.exit_code == 1
     assert build.status("source_landing_embedding_events_registered_encoder") in ("fail", "error")
-    for model in ("stg_embedding_events", "dataset_train", "training_records", "prediction_scores"):
+    for model in ("stg_embedding_events", "dataset_train", "training_records"):
         assert build.status(model) == "skipped", model
     assert "0" * 32 in build.output
     assert "encoder-job register" in build.output
 
     by_hand.unlink()
-    build = store.build_models()
+    build = store.dbt(*up_to_training, *WITHOUT_TESTS)
     assert build.exit_code == 0, build.output[-4000:]
     assert build.status("training_records") == "success"
 
@@ -488,8 +491,7 @@ def test_a_registry_that_is_corrected_lets_in_what_it_kept_out(landed: Store, tm
     store = landed.copy(tmp_path / "store")
     project = store.project
     staging = (
-        "--exclude-resource-type",
-        "test",
+        *WITHOUT_TESTS,
         "--select",
         "path:seeds",
         "path:models/registries",
@@ -526,7 +528,7 @@ def test_a_conflicting_row_is_rejected_and_the_first_stays(spoilt: Store):
 
 def test_a_classifier_of_an_unknown_encoder_is_named(spoilt: Store):
     edit_seed(spoilt.project, "classifiers", "review_tone_mlp", encoder_id="nobody")
-    build = spoilt.build()
+    build = spoilt.dbt("build", "--select", "+training_records", "--exclude", "test_type:unit")
     assert build.exit_code == 1
     assert (
         "classifiers.csv: encoder_id of review_tone_mlp names nobody, which encoders.csv does not hold"
@@ -702,7 +704,7 @@ def test_a_scorer_that_does_not_exist_stops_the_build(spoilt: Store):
 
 def test_another_salt_or_other_shares_stop_the_build(spoilt: Store):
     before = ledger_of(spoilt)
-    build = spoilt.build_models("--vars", "split_salt: another")
+    build = spoilt.build_datasets("--vars", "split_salt: another")
     assert build.exit_code == 1
     assert "this store was begun with split/1 and the build asks for another" in build.output
     assert build.status("dataset_snapshots") == "skipped"
@@ -710,7 +712,7 @@ def test_another_salt_or_other_shares_stop_the_build(spoilt: Store):
     policies = spoilt.project / "seeds" / "split_policies.csv"
     moved = policies.read_text().replace("train,0,700", "train,0,600")
     policies.write_text(moved.replace("validation,700,850", "validation,600,850"))
-    build = spoilt.build_models()
+    build = spoilt.build_datasets()
     assert build.exit_code == 1
     assert "split_policies.csv: by_customer_70_15_15 was train 0-700" in build.output
     # candidates of a snapshot that is not taken are judged anew by the next build

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -67,10 +68,15 @@ def rows_by_subject(store: Store, table: str, ids: set[str]) -> tuple[list[str],
 
 def tables_with(store: Store, ids: set[str]) -> set[str]:
     """Return the tables and views in which any text is, or begins with, one of these ids."""
-    found = set()
+    texts = defaultdict(list)
     for (table, column), kind in store.columns().items():
-        if kind == "VARCHAR" and table not in found:
-            values = {v for (v,) in store.query(f'select distinct "{column}" from {table}') if v}
+        if kind == "VARCHAR":
+            texts[table].append(f'list(distinct "{column}")')
+    found = set()
+    with store.connect(read_only=True) as connection:
+        for table, columns in texts.items():
+            lists = connection.execute(f"select {', '.join(columns)} from {table}").fetchone()
+            values = {value for values in lists for value in values or () if value}
             if ids & (values | {value.rpartition("/")[0] for value in values}):
                 found.add(table)
     return found
@@ -129,16 +135,12 @@ def test_nothing_of_the_erased_is_left_and_nothing_else_changes(
     assert encoded.returncode == 0, encoded.stdout + encoded.stderr
     assert "nothing new to encode" in encoded.stdout
 
-    build = store.build_with_invariants()
-    assert build.exit_code == 0, build.output[-4000:]
-    assert "nothing to train" in build.output
-    assert tables_with(store, ids) <= OF_REQUESTS
-
     # somebody restores a backup of landing, but for what says whose an object is
     for table in ("embedding_events", "rating_events", "account_events"):
         shutil.copytree(built.landing / table, store.landing / table, dirs_exist_ok=True)
     build = store.build_with_invariants()
     assert build.exit_code == 0, build.output[-4000:]
+    assert "nothing to train" in build.output
     assert tables_with(store, ids) <= OF_REQUESTS
     assert store.run("encoder-job", "erase").returncode == 0
     assert parts_with(store, ids) == {"erasure_requests"}

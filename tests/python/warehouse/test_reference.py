@@ -21,7 +21,7 @@ NEWEST = (datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC), datetime(2025, 5, 31, t
 
 def build_snapshots(store: Store, moments: Iterable[datetime]) -> None:
     asked = ", ".join(f"'{moment:%Y-%m-%d %H:%M:%S}'" for moment in moments)
-    build = store.build_datasets("--vars", f"as_of: [{asked}]")
+    build = store.build_snapshots("--vars", f"as_of: [{asked}]")
     assert build.exit_code == 0, build.output[-4000:]
 
 

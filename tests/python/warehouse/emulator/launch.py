@@ -6,6 +6,7 @@ Gaps of local-bigquery 0.3.2 are mended here, and its slowness: it keeps tables 
 in lists of all that the catalogue holds. Each mended function says what it is for.
 """
 
+import gc
 import json
 import os
 import sys
@@ -128,6 +129,9 @@ def end_with_parent() -> None:
 def main() -> None:
     """Serve until the parent ends; jobs and their results lie in the folder of the first argument."""
     end_with_parent()
+    # what is imported stays, and a query makes more objects than the collector expects of anything
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)
     for extension in ("icu", "ducklake", "spatial", "json"):
         import_extension(extension)
     query.execute, merge.run, runner.HANDLERS["load"] = execute, run_merge, run_load
