@@ -3,6 +3,9 @@
 Training is one fit of the several that a build makes of each model, in one thread, as are the ways
 beside it; both ways of scoring may use every core.
 
+What a goal compares takes turns, ROUNDS times at the first size, and the middle ratio counts: a
+machine that others use is not the same from one minute to the next.
+
 A store of its own below target/bench holds SYNTHETIC examples: vectors of 384 float32, two labels
 that a plane of them tells apart, a validation split of a tenth. Every step runs in a process of its
 own, so that each has a peak of memory. DuckDB is set as in profiles.yml.example, and may hold
@@ -148,7 +151,7 @@ def gemm(count: int) -> dict:
             torch.mm(x, w)
             torch.mm(x.T, d)
 
-    return {"seconds": statistics.median(seconds_of(work) for _ in range(ROUNDS))}
+    return {"seconds": seconds_of(work)}
 
 
 def config(architecture: str, count: int) -> dict:
@@ -185,7 +188,7 @@ def epoch(count: int) -> dict:
 
     # what comes before the first epoch does not count, nor what a process does but once
     fit(1)
-    return {"seconds": statistics.median(fit(2) - fit(1) for _ in range(ROUNDS))}
+    return {"seconds": fit(2) - fit(1)}
 
 
 def held(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -366,6 +369,18 @@ STEPS: dict[Callable[[int], dict], tuple[str, bool]] = {
     score_pandas: ("scoring by pandas and torch", False),
     score_sql: ("scoring by SQL, ten times a tenth", False),
 }
+# those of one line take turns
+TURNS = (
+    (scan, read),
+    (read_pandas,),
+    (gemm, epoch),
+    (epoch_sklearn,),
+    (epoch_loader,),
+    (train_linear,),
+    (train_mlp,),
+    (score, score_pandas),
+    (score_sql,),
+)
 BY_NAME = {work.__name__: work for work in (make_store, *STEPS)}
 RATIOS = (
     ("rows to tensors / DuckDB's scan", "seconds", read, scan, "1.5"),
@@ -380,6 +395,11 @@ RATIOS = (
 )
 
 
+def middle(rounds: list[dict], what: str) -> float:
+    """Return the median of what a step took."""
+    return statistics.median(took[what] for took in rounds)
+
+
 def step(count: int, work: Callable) -> dict:
     """Run a step in a process of its own."""
     command = [sys.executable, __file__, "--step", work.__name__, "--examples", str(count)]
@@ -387,24 +407,28 @@ def step(count: int, work: Callable) -> dict:
     return json.loads(output.splitlines()[-1])
 
 
-def measure(count: int, is_first: bool) -> dict[Callable, dict]:
-    """Run the steps over a store of so many examples. Returns what each took."""
+def measure(count: int, is_first: bool) -> dict[Callable, list[dict]]:
+    """Run the steps over a store of so many examples. Returns what each took, round by round."""
     # in a process of its own, too: a process begins with the peak of the one that started it
     step(count, make_store)
     print(f"{count} examples")
-    found = {}
-    for work, (name, is_at_every_size) in STEPS.items():
-        if not is_first and not is_at_every_size:
-            continue
-        found[work] = step(count, work)
-        print(
-            f"  {name:<42}{found[work]['seconds']:>8.1f} s {found[work]['megabytes']:>8.0f} MB",
-            found[work].get("said", ""),
-            flush=True,
-        )
+    found: dict[Callable, list[dict]] = {}
+    for turns in TURNS:
+        works = [work for work in turns if is_first or STEPS[work][1]]
+        for _ in range(ROUNDS if is_first and len(works) > 1 else 1):
+            for work in works:
+                found.setdefault(work, []).append(step(count, work))
+        for work in works:
+            seconds, megabytes = (middle(found[work], what) for what in ("seconds", "megabytes"))
+            said = found[work][0].get("said", "")
+            print(f"  {STEPS[work][0]:<42}{seconds:>8.1f} s {megabytes:>8.0f} MB", said, flush=True)
     for name, what, one, other, goal in RATIOS:
         if {one, other} <= set(found):
-            told = f"  {name:<42}{found[one][what] / found[other][what]:>8.2f}"
+            # without `strict`: what took no turns was run once
+            pairs = zip(found[one], found[other], strict=False)
+            ratios = sorted(left[what] / right[what] for left, right in pairs)
+            told = f"  {name:<42}{statistics.median(ratios):>8.2f}"
+            told += f" ({ratios[0]:.2f} to {ratios[-1]:.2f})" if len(ratios) > 1 else ""
             print(told + (f" (goal: {goal})" if goal else ""))
     (FOLDER / f"{count}.duckdb").unlink()
     return found
@@ -432,7 +456,8 @@ def main() -> None:
     for size, other in zip(asked.examples[1:], found[1:], strict=True):
         print(f"{size} beside {asked.examples[0]} examples")
         for work, took in other.items():
-            more = (took[what] / found[0][work][what] for what in ("seconds", "megabytes"))
+            whats = ("seconds", "megabytes")
+            more = (middle(took, what) / middle(found[0][work], what) for what in whats)
             print(f"  {STEPS[work][0]:<42}" + "".join(f"{times:>9.2f}" for times in more), "times")
     shutil.rmtree(FOLDER)
 
