@@ -249,6 +249,16 @@ def test_a_part_lands_after_a_while(job, tmp_path, monkeypatch):
     assert len(list((job.landing / "embedding_events").glob("part-*"))) == 4
 
 
+def test_a_part_lands_when_its_vectors_are_many_bytes(job, tmp_path, monkeypatch):
+    monkeypatch.setattr("encoder_job.runner.BATCH_ROWS", 10)
+    # of the 32 floats that the tiny encoder gives, twenty
+    monkeypatch.setattr("encoder_job.runner._PART_BYTES", 20 * 32 * 4)
+    source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(50)])
+    assert job.run(source).exit_code == 0
+    parts = (job.landing / "embedding_events").glob("part-*")
+    assert sorted(len(pq.ParquetFile(part).read()) for part in parts) == [10, 20, 20]
+
+
 def test_what_could_not_land_is_tried_by_the_next_run(job, tmp_path, monkeypatch):
     small_parts(monkeypatch, 10)
     source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(50)])
