@@ -77,6 +77,7 @@ class Store:
             for source in (path for part in PROJECT_PARTS for path in REPOSITORY.glob(part)):
                 _copy(source, self.project / source.relative_to(REPOSITORY))
             profiles = (REPOSITORY / "profiles.yml.example").read_text()
+            assert "threads: 2" in profiles
             # two threads of dbt take turns in one interpreter, and a quarter longer
             (root / "profiles.yml").write_text(profiles.replace("threads: 2", "threads: 1"))
             self.scale_down()

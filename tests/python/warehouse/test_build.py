@@ -144,9 +144,7 @@ def test_a_full_refresh_changes_no_row_of_the_ledger(spoilt: Store):
         update ledger.dataset_snapshots set label = 'as it was' where split = 'test';
     """)
     before = ledger_of(spoilt)
-    build = spoilt.dbt(
-        "build", "--full-refresh", "--select", "config.schema:ledger", *WITHOUT_TESTS
-    )
+    build = spoilt.build_models("--full-refresh")
     assert build.exit_code == 0, build.output[-4000:]
     assert ledger_of(spoilt) == before
 
@@ -198,7 +196,7 @@ def test_a_build_killed_between_header_and_rows_is_completed_by_the_next(spoilt:
     land(spoilt, "rating_events", [
         {"event_id": f"late-{k}", "object_id": object_id, "rating": -2.0, "rated_at": created_at} for k in range(30)
     ])  # fmt: skip
-    build = spoilt.build_datasets()
+    build = spoilt.build_models()
     assert build.exit_code == 0, build.output[-4000:]
     assert ledger_of(spoilt) == before
 
@@ -447,17 +445,17 @@ def test_vectors_under_a_wrong_fingerprint_stop_the_build_before_they_are_loaded
     by_hand = store.landing / "embedding_events" / "by_hand.parquet"
     pq.write_table(forged, by_hand)
 
-    up_to_training = ("build", "--select", "+training_records")
-    build = store.dbt(*up_to_training)
+    up_to_scores = ("build", "--select", "+prediction_scores")
+    build = store.dbt(*up_to_scores)
     assert build.exit_code == 1
     assert build.status("source_landing_embedding_events_registered_encoder") in ("fail", "error")
-    for model in ("stg_embedding_events", "dataset_train", "training_records"):
+    for model in ("stg_embedding_events", "dataset_train", "training_records", "prediction_scores"):
         assert build.status(model) == "skipped", model
     assert "0" * 32 in build.output
     assert "encoder-job register" in build.output
 
     by_hand.unlink()
-    build = store.dbt(*up_to_training, *WITHOUT_TESTS)
+    build = store.dbt(*up_to_scores, *WITHOUT_TESTS)
     assert build.exit_code == 0, build.output[-4000:]
     assert build.status("training_records") == "success"
 
@@ -704,7 +702,7 @@ def test_a_scorer_that_does_not_exist_stops_the_build(spoilt: Store):
 
 def test_another_salt_or_other_shares_stop_the_build(spoilt: Store):
     before = ledger_of(spoilt)
-    build = spoilt.build_datasets("--vars", "split_salt: another")
+    build = spoilt.build_models("--vars", "split_salt: another")
     assert build.exit_code == 1
     assert "this store was begun with split/1 and the build asks for another" in build.output
     assert build.status("dataset_snapshots") == "skipped"
@@ -712,7 +710,7 @@ def test_another_salt_or_other_shares_stop_the_build(spoilt: Store):
     policies = spoilt.project / "seeds" / "split_policies.csv"
     moved = policies.read_text().replace("train,0,700", "train,0,600")
     policies.write_text(moved.replace("validation,700,850", "validation,600,850"))
-    build = spoilt.build_datasets()
+    build = spoilt.build_models()
     assert build.exit_code == 1
     assert "split_policies.csv: by_customer_70_15_15 was train 0-700" in build.output
     # candidates of a snapshot that is not taken are judged anew by the next build
