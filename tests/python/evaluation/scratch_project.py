@@ -3,11 +3,10 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import commands
 import duckdb
 import jinja2
 import pyarrow as pa
@@ -191,23 +190,20 @@ class ScratchProject:
         """Runs dbt and returns the status of each node by its name."""
         results = self.folder / "target" / "run_results.json"
         results.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "dbt.cli.main", "--no-version-check", *arguments]
         environment = {
             **os.environ,
             "DBT_PROFILES_DIR": str(self.folder),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "0",
         }
-        done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
-        )
+        arguments = ["--no-version-check", *arguments]
+        done = commands.run("dbt", arguments, environment, self.folder)
         assert results.exists(), done.stdout + done.stderr
-        manifest = json.loads((self.folder / "target" / "manifest.json").read_text())
-        nodes = {**manifest["nodes"], **manifest["unit_tests"]}
-        found = {
-            nodes[result["unique_id"]]["name"]: result
-            for result in json.loads(results.read_text())["results"]
-            if nodes[result["unique_id"]]["resource_type"] != "operation"
-        }
+        found = {}
+        for result in json.loads(results.read_text())["results"]:
+            kind, _, *name = result["unique_id"].split(".")
+            if kind != "operation":
+                # of a test a hash follows the name, and before that of a unit test comes its model's
+                found[name[kind == "unit_test"]] = result
         self.output = done.stdout
         self.failures = {name: result["failures"] for name, result in found.items()}
         return {name: result["status"] for name, result in found.items()}

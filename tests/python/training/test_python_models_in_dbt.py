@@ -2,11 +2,10 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import commands
 import duckdb
 import numpy as np
 import pyarrow as pa
@@ -14,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 from python_models import DOOR_SCHEMA, MODELS, QUEUE_SCHEMA, examples, queue_row
 
-DBT = Path(sys.executable).with_name("dbt")
 EVENTS = 5_000  # more than one batch
 PROJECT = """
 name: scratch
@@ -87,13 +85,8 @@ class Project:
 
     def dbt(self, *arguments: str) -> str:
         environment = os.environ | {"DBT_PROFILES_DIR": str(self.folder), "NO_COLOR": "1"}
-        done = subprocess.run(
-            [DBT, "--warn-error", "build", *arguments],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
+        arguments = ["--warn-error", "build", *arguments]
+        done = commands.run("dbt", arguments, environment, self.folder)
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr
         return done.stdout
 

@@ -6,6 +6,7 @@ Importing takes longer than most of what these tests ask for, so processes are f
 import gc
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,8 +18,9 @@ from pathlib import Path
 from unittest.mock import patch
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.contracts.graph.manifest import ManifestStateCheck
 from dbt.parser import manifest
-from dbt_common.events.base_types import BaseEvent, EventLevel
+from dbt_common.events.base_types import BaseEvent, DebugLevel, EventLevel
 from dbt_common.events.event_manager import EventManager
 
 MAINS = {"dbt": ("dbt.cli.main", "cli"), "encoder-job": ("encoder_job.cli", "main")}
@@ -27,7 +29,7 @@ FORKED.set_forkserver_preload(
     [
         *(module for module, _ in MAINS.values()),
         *("dbt.task.build", "dbt.adapters.duckdb", "dbt.adapters.bigquery"),
-        *("sentence_transformers", "sklearn.linear_model", "parsed_once"),
+        *("sklearn.linear_model", "parsed_once"),
     ]
 )
 
@@ -40,7 +42,8 @@ def run(
     What a library reads from the environment when it is imported it has read before.
     """
     # it finds modules by this variable alone
-    with patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parent)):
+    here = Path(__file__).parent
+    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(map(str, (here, here / "warehouse")))):
         forkserver.ensure_running()
     with tempfile.TemporaryDirectory() as told:
         paths = [Path(told, name) for name in ("stdout", "stderr")]
@@ -54,6 +57,16 @@ def run(
         )
 
 
+def _without_as_of(check: Callable) -> Callable:
+    def state_check(loader: manifest.ManifestLoader) -> ManifestStateCheck:
+        variables = loader.root_project.cli_vars
+        with patch.dict(variables):
+            variables.pop("as_of", None)
+            return check(loader)
+
+    return state_check
+
+
 def _without_debug_messages(fire: Callable) -> Callable:
     def fire_event(
         manager: EventManager, event: BaseEvent, level: EventLevel | None = None, **options: object
@@ -62,6 +75,12 @@ def _without_debug_messages(fire: Callable) -> Callable:
             fire(manager, event, level, **options)
 
     return fire_event
+
+
+def _begin_with(parsed: Path, target: Path) -> None:
+    if not (target / parsed.name).exists():
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(parsed, target)
 
 
 def _run(
@@ -87,6 +106,12 @@ def _run(
     manifest.write_manifest = lambda *_: None
     # nor is a message made that nobody reads
     EventManager.fire_event = _without_debug_messages(EventManager.fire_event)
+    DebugLevel.__init__ = lambda *_, **__: None
+    # for another variable dbt parses everything anew, half the time of a build; this one is read when models are built
+    loader = manifest.ManifestLoader
+    loader.build_manifest_state_check = _without_as_of(loader.build_manifest_state_check)
+    if command == "dbt" and "DBT_TARGET_PATH" in environment:
+        _begin_with(import_module("parsed_once").PARSED, Path(environment["DBT_TARGET_PATH"]))
     sys.argv = [command, *arguments]
     module, main = MAINS[command]
     try:
