@@ -57,11 +57,12 @@ def run(
         )
 
 
-def _without_as_of(check: Callable) -> Callable:
+def _without_variables_of_builds(check: Callable) -> Callable:
     def state_check(loader: manifest.ManifestLoader) -> ManifestStateCheck:
         variables = loader.root_project.cli_vars
         with patch.dict(variables):
-            variables.pop("as_of", None)
+            for name in ("as_of", "split_salt"):
+                variables.pop(name, None)
             return check(loader)
 
     return state_check
@@ -107,9 +108,11 @@ def _run(
     # nor is a message made that nobody reads
     EventManager.fire_event = _without_debug_messages(EventManager.fire_event)
     DebugLevel.__init__ = lambda *_, **__: None
-    # for another variable dbt parses everything anew, half the time of a build; this one is read when models are built
+    # for another variable dbt parses everything anew, half the time of a build; some are read when models are built
     loader = manifest.ManifestLoader
-    loader.build_manifest_state_check = _without_as_of(loader.build_manifest_state_check)
+    loader.build_manifest_state_check = _without_variables_of_builds(
+        loader.build_manifest_state_check
+    )
     if command == "dbt" and "DBT_TARGET_PATH" in environment:
         _begin_with(import_module("parsed_once").PARSED, Path(environment["DBT_TARGET_PATH"]))
     sys.argv = [command, *arguments]
