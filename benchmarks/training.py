@@ -369,18 +369,6 @@ STEPS: dict[Callable[[int], dict], tuple[str, bool]] = {
     score_pandas: ("scoring by pandas and torch", False),
     score_sql: ("scoring by SQL, ten times a tenth", False),
 }
-# those of one line take turns
-TURNS = (
-    (scan, read),
-    (read_pandas,),
-    (gemm, epoch),
-    (epoch_sklearn,),
-    (epoch_loader,),
-    (train_linear,),
-    (train_mlp,),
-    (score, score_pandas),
-    (score_sql,),
-)
 BY_NAME = {work.__name__: work for work in (make_store, *STEPS)}
 RATIOS = (
     ("rows to tensors / DuckDB's scan", "seconds", read, scan, "1.5"),
@@ -393,6 +381,18 @@ RATIOS = (
     ("memory of training / of reading by pandas", "megabytes", train_mlp, read_pandas, ".50"),
     ("memory of scoring / by pandas and torch", "megabytes", score, score_pandas, ".33"),
 )
+
+
+def turns() -> Iterator[list[Callable[[int], dict]]]:
+    """Yield every step once: those whose times a goal compares together, each other one alone."""
+    partners = {}
+    for _, what, *pair, goal in RATIOS:
+        if goal and what == "seconds":
+            partners |= dict.fromkeys(pair, pair)
+    for work in STEPS:
+        together = sorted(partners.get(work, [work]), key=list(STEPS).index)
+        if work is together[0]:
+            yield together
 
 
 def middle(rounds: list[dict], what: str) -> float:
@@ -413,8 +413,8 @@ def measure(count: int, is_first: bool) -> dict[Callable, list[dict]]:
     step(count, make_store)
     print(f"{count} examples")
     found: dict[Callable, list[dict]] = {}
-    for turns in TURNS:
-        works = [work for work in turns if is_first or STEPS[work][1]]
+    for together in turns():
+        works = [work for work in together if is_first or STEPS[work][1]]
         for _ in range(ROUNDS if is_first and len(works) > 1 else 1):
             for work in works:
                 found.setdefault(work, []).append(step(count, work))
