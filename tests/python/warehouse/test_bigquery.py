@@ -13,7 +13,7 @@ import sqlglot
 from bigquery_store import SCHEMAS, BigQueryStore, Emulator, emulator
 from comparison import all_differences, tables_of
 from sqlglot import exp
-from store import ALARM, WITHOUT_TESTS, Build, Store, seed
+from store import ALARM, Build, Store, seed
 
 from encoder_job.bigquery_landing import BigQueryLanding
 from encoder_job.erasure import object_hash
@@ -162,8 +162,8 @@ def test_no_past_snapshot_is_replaced_and_no_change_of_one_is_overlooked(
         bigquery_built.execute(change)
     before = tables_of(bigquery_built, ("ledger",))
     build = bigquery_built.dbt(
-        *("build", "--full-refresh", "--select", "config.schema:ledger"),
-        *WITHOUT_TESTS,
+        *("build", "--full-refresh", "--exclude-resource-type", "test"),
+        *("--select", "config.schema:ledger"),
     )
     assert build.exit_code == 0, build.output[-4000:]
     assert all_differences(before, tables_of(bigquery_built, ("ledger",)), ignored={}) == {}
@@ -250,7 +250,7 @@ def test_a_build_with_new_events_reads_no_partition_before_them(
         of_one = "where classifier_id = 'review_tone_mlp'"
         store.execute(f"update ledger.prediction_scores set model_id = 'older' {of_one}")
         build = store.dbt(
-            *("build", "--select", "prediction_scores", *WITHOUT_TESTS),
+            *("build", "--exclude-resource-type", "test", "--select", "prediction_scores"),
             *("--vars", f"rescore_from: {landed_at:%Y-%m-%dT%H:%M:%S}"),
             **scorer,
         )
@@ -265,7 +265,7 @@ def test_the_python_scorer_gives_what_the_sql_scorer_gave(bigquery_built: BigQue
     gone = "where classifier_id in ('negative_review_mlp', 'negative_review_linear')"
     bigquery_built.execute(f"delete from ledger.prediction_scores {gone}")
     build = bigquery_built.dbt(
-        *("build", "--select", "prediction_scores", *WITHOUT_TESTS),
+        *("build", "--exclude-resource-type", "test", "--select", "prediction_scores"),
         EMBEDDING_STORE_SCORER="python",
     )
     assert build.exit_code == 0, build.output[-4000:]
