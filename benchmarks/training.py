@@ -385,14 +385,13 @@ RATIOS = (
 
 def turns() -> Iterator[list[Callable[[int], dict]]]:
     """Yield every step once: those whose times a goal compares together, each other one alone."""
-    partners = {}
-    for _, what, *pair, goal in RATIOS:
-        if goal and what == "seconds":
-            partners |= dict.fromkeys(pair, pair)
-    for work in STEPS:
-        together = sorted(partners.get(work, [work]), key=list(STEPS).index)
-        if work is together[0]:
-            yield together
+    pairs = [{one, other} for _, what, one, other, goal in RATIOS if goal and what == "seconds"]
+    left = list(STEPS)
+    while left:
+        first, *others = left
+        together = [first, *(other for other in others if {first, other} in pairs)]
+        left = [work for work in others if work not in together]
+        yield together
 
 
 def middle(rounds: list[dict], what: str) -> float:

@@ -200,10 +200,10 @@ class ScratchProject:
         assert results.exists(), done.stdout + done.stderr
         found = {}
         for result in json.loads(results.read_text())["results"]:
-            kind, _, *name = result["unique_id"].split(".")
+            # a hash may follow the name; before that of a unit test comes its model's
+            kind, _, name, *rest = result["unique_id"].split(".")
             if kind != "operation":
-                # of a test a hash follows the name, and before that of a unit test comes its model's
-                found[name[kind == "unit_test"]] = result
+                found[rest[0] if kind == "unit_test" else name] = result
         self.output = done.stdout
         self.failures = {name: result["failures"] for name, result in found.items()}
         return {name: result["status"] for name, result in found.items()}
