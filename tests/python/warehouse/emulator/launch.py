@@ -32,7 +32,6 @@ sys.modules["pandas"] = None
 
 _execute, _merge, _load = query.execute, merge.run, load.run
 _objects, _fetch = database.objects, database.fetch
-_generate = DuckDBDialect.generate
 
 
 def attach(connection, project_id):
@@ -62,11 +61,6 @@ def execute(cursor, *args, **options):
     if destination is None and statistics.statementType == "CREATE_TABLE_AS_SELECT":
         destination = statistics.ddlTargetTable
     return statistics, children, destination
-
-
-def generate(dialect, tree, **options):
-    """Write a tree as SQL without copying it first: whoever asks has copied it."""
-    return _generate(dialect, tree, **options | {"copy": False})
 
 
 def run_merge(cursor, tree, context):
@@ -142,7 +136,6 @@ def main() -> None:
         import_extension(extension)
     query.execute, merge.run, runner.HANDLERS["load"] = execute, run_merge, run_load
     database._attach, database.objects, database.fetch = attach, objects, fetch
-    DuckDBDialect.generate = generate
     # CURRENT_TIMESTAMP as an alias is not what DuckDB calls the function
     DuckDBDialect.Generator.TRANSFORMS[exp.CurrentTimestamp] = lambda *_: "GET_CURRENT_TIMESTAMP()"
     # BigFrames reads as of the moment just gone, and tables in memory have no past
