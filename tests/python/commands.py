@@ -11,17 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from importlib import import_module
 from multiprocessing import forkserver
 from pathlib import Path
 from unittest.mock import patch
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.contracts.graph.manifest import ManifestStateCheck
-from dbt.parser import manifest
-from dbt_common.events.base_types import BaseEvent, DebugLevel, EventLevel
-from dbt_common.events.event_manager import EventManager
 
 MAINS = {"dbt": ("dbt.cli.main", "cli"), "encoder-job": ("encoder_job.cli", "main")}
 FORKED = multiprocessing.get_context("forkserver")
@@ -29,7 +24,7 @@ FORKED.set_forkserver_preload(
     [
         *(module for module, _ in MAINS.values()),
         *("dbt.task.build", "dbt.adapters.duckdb", "dbt.adapters.bigquery"),
-        *("sklearn.linear_model", "parsed_once"),
+        *("sklearn.linear_model", "forked_from"),
     ]
 )
 
@@ -57,33 +52,6 @@ def run(
         )
 
 
-def _without_variables_of_builds(check: Callable) -> Callable:
-    def state_check(loader: manifest.ManifestLoader) -> ManifestStateCheck:
-        variables = loader.root_project.cli_vars
-        with patch.dict(variables):
-            for name in ("as_of", "split_salt"):
-                variables.pop(name, None)
-            return check(loader)
-
-    return state_check
-
-
-def _without_debug_messages(fire: Callable) -> Callable:
-    def fire_event(
-        manager: EventManager, event: BaseEvent, level: EventLevel | None = None, **options: object
-    ) -> None:
-        if (level or event.level_tag()) != EventLevel.DEBUG:
-            fire(manager, event, level, **options)
-
-    return fire_event
-
-
-def _begin_with(parsed: Path, target: Path) -> None:
-    if not (target / parsed.name).exists():
-        target.mkdir(parents=True, exist_ok=True)
-        shutil.copy(parsed, target)
-
-
 def _run(
     command: str,
     arguments: list[str],
@@ -103,18 +71,13 @@ def _run(
     gc.disable()
     # nor need what was imported be looked through at the end
     gc.freeze()
-    # dbt writes its manifest before a command and after it, a fifth of the time of most: once will do
-    manifest.write_manifest = lambda *_: None
-    # nor is a message made that nobody reads
-    EventManager.fire_event = _without_debug_messages(EventManager.fire_event)
-    DebugLevel.__init__ = lambda *_, **__: None
-    # for another variable dbt parses everything anew, half the time of a build; some are read when models are built
-    loader = manifest.ManifestLoader
-    loader.build_manifest_state_check = _without_variables_of_builds(
-        loader.build_manifest_state_check
-    )
+    # an import that failed before is passed over in silence there
+    parsed = import_module("forked_from").PARSED
     if command == "dbt" and "DBT_TARGET_PATH" in environment:
-        _begin_with(import_module("parsed_once").PARSED, Path(environment["DBT_TARGET_PATH"]))
+        target = Path(environment["DBT_TARGET_PATH"])
+        if not (target / parsed.name).exists():
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy(parsed, target)
     sys.argv = [command, *arguments]
     module, main = MAINS[command]
     try:
