@@ -265,7 +265,7 @@ SCORED_AT = datetime(2026, 11, 1)
 def score(count: int) -> dict:
     """Score every example with a stored network, from table to table, in Arrow batches."""
     scorer = load("prediction_scores")
-    network = scorer.Network("bench", random_layers())
+    network = scorer.Network(random_layers())
     connection = store(count)
 
     def work() -> None:

@@ -1,4 +1,5 @@
--- A network without the linear baseline beside it, on the same dataset and encoder: nobody could tell what it is worth.
+-- A network without the linear baseline beside it, on the same dataset and encoder and for the same label: nobody could tell what
+-- it is worth.
 with classifiers as (
     select * from {{ ref('classifiers') }}
     where state <> 'off'
@@ -7,7 +8,8 @@ with classifiers as (
 baselines as (
     select distinct
         dataset_id,
-        encoder_id
+        encoder_id,
+        coalesce(positive_label, '') as positive_label
     from classifiers
     where architecture = 'linear'
 )
@@ -18,7 +20,8 @@ left join baselines
     on
         classifiers.dataset_id = baselines.dataset_id
         and classifiers.encoder_id = baselines.encoder_id
+        and coalesce(classifiers.positive_label, '') = baselines.positive_label
 where {{ fail_where(
     "baselines.dataset_id is null",
-    "concat('classifiers.csv: ', classifiers.classifier_id, ': add a row with architecture linear for the same dataset and encoder.')"
+    "concat('classifiers.csv: ', classifiers.classifier_id, ': add a row with architecture linear for the same dataset, encoder and positive_label.')"
 ) }}

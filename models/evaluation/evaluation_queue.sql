@@ -39,8 +39,8 @@ evaluations as (
         on classifier_models.dataset_id = current_snapshots.dataset_id
 ),
 
--- how close an example came to the learning of a model of its snapshot; validation and calibration only told when to stop,
--- and how to state a probability
+-- how close an example came to the learning of a model of its snapshot; validation and calibration only chose among
+-- what training had made
 contents as (
     select
         snapshots.snapshot_id,

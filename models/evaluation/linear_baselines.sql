@@ -1,6 +1,6 @@
-{# Beside which linear model each other one is put: of its dataset and vectors. Two that the registry calls for now belong
-   together, also where one of them is of an earlier snapshot, as nothing has changed for it since; otherwise the one of its
-   snapshot, or of an earlier one. Of several the plain one, as it was configured last. #}
+{# Beside which linear model each other one is put: of its dataset, vectors and label to be found. Two that the registry calls for
+   now belong together, also where one of them is of an earlier snapshot, as nothing has changed for it since; otherwise the one
+   of its snapshot, or of an earlier one. Of several the plain one, as it was configured last. #}
 with classifier_models as (
     select * from {{ ref('classifier_models') }}
 ),
@@ -18,6 +18,7 @@ baselines as (
         on
             models.dataset_id = linear_models.dataset_id
             and models.encoder_fingerprint = linear_models.encoder_fingerprint
+            and coalesce(models.positive_label, '') = coalesce(linear_models.positive_label, '')
             and linear_models.architecture = 'linear'
     left join wanted
         on models.model_id = wanted.model_id

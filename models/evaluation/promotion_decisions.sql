@@ -100,25 +100,36 @@ asked_for as (
     )
 ),
 
+-- who only confirms the model that answers has changed nothing
+promoted_by_people as (
+    select
+        classifier_id,
+        model_id,
+        compared_model_id,
+        decided_at,
+        max(case when compared_model_id = model_id then null else decided_at end) over (
+            partition by classifier_id
+        ) as last_changed_at
+    from held
+    where promotion_id is not null and is_promoted
+),
+
 -- whom a person replaced, unless a person brought it back later
 replaced_by_a_person as (
     select distinct
         replaced.classifier_id,
         replaced.compared_model_id as model_id,
         replaced.model_id as promoted_model_id,
-        replaced.decided_at
-    from held as replaced
+        replaced.decided_at,
+        replaced.decided_at = replaced.last_changed_at as is_last_change
+    from promoted_by_people as replaced
     where
-        replaced.promotion_id is not null
-        and replaced.is_promoted
-        and replaced.compared_model_id <> replaced.model_id
+        replaced.compared_model_id <> replaced.model_id
         and not exists (
             select 1
-            from held as brought_back
+            from promoted_by_people as brought_back
             where
-                brought_back.promotion_id is not null
-                and brought_back.is_promoted
-                and brought_back.classifier_id = replaced.classifier_id
+                brought_back.classifier_id = replaced.classifier_id
                 and brought_back.model_id = replaced.compared_model_id
                 and brought_back.decided_at > replaced.decided_at
         )
@@ -132,8 +143,8 @@ registered as (
     group by classifier_id
 ),
 
--- the gate does not bring it back; nor, after a step back and until its row of the registry changes, what a late vector or an
--- erasure makes of the same snapshot
+-- the gate does not bring it back; nor, after a step back and until a person goes on or its row of the registry changes, what a
+-- late vector or an erasure made of the same snapshot
 taken_down as (
     select
         eligible.classifier_id,
@@ -153,9 +164,9 @@ taken_down as (
     where
         eligible.model_id = replaced.model_id
         or (
-            replaced_models.trained_at > promoted_models.trained_at
+            replaced.is_last_change
+            and replaced_models.trained_at > promoted_models.trained_at
             and eligible_models.snapshot_id = replaced_models.snapshot_id
-            and eligible_models.trained_at > replaced.decided_at
             and registered.recorded_at <= replaced.decided_at
         )
     group by eligible.classifier_id, eligible.model_id
@@ -173,8 +184,7 @@ candidates as (
         answering.decided_at as answering_since,
         -- half of the time is for a model that passes the gate
         coalesce(
-            {{ add_hours('answering.erasure_requested_at', 12 * var('erasure_due_days')) }} <= {{ utc_now() }}
-            and eligible.erasure_requested_at is null,
+            {{ add_hours('answering.erasure_requested_at', 12 * var('erasure_due_days')) }} <= {{ utc_now() }},
             false
         ) as is_overdue,
         coalesce(taken_down.is_itself, false) as is_taken_down,

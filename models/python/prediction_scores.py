@@ -141,7 +141,6 @@ _CHECKED_ROWS, _MOST_OFF = 64, 1e-6
 class Network:
     """A classifier as it was stored: layers over a vector, then a softmax over the classes."""
 
-    model_id: str
     layers: list[Layer]
 
     @property
@@ -205,7 +204,7 @@ def networks_of(classifier_models: pa.Table, classifier_units: pa.Table) -> dict
             raise ValueError(f"model {model_id}: the last layer has not one unit per class")
         if not all(np.isfinite(part).all() for layer in layers for part in layer):
             raise ValueError(f"model {model_id}: a weight or a bias is not finite")
-        networks[model_id] = Network(model_id, layers)
+        networks[model_id] = Network(layers)
     return networks
 
 

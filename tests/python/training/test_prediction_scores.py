@@ -131,7 +131,7 @@ def test_scores_are_the_trained_function(trainer, scorer, architecture, classes)
 def test_what_overflows_single_precision_is_scored_in_double(scorer):
     layers = [(np.array([[1e30, 0.0], [0.0, 1e30]]), np.zeros(2)), (np.eye(2) * 1e-45, np.zeros(2))]
     x = np.array([[2e15, 1e15], [1.0, 2.0]], np.float32)
-    found = scorer.Network("m", layers).probabilities(x * np.float32(1e15))
+    found = scorer.Network(layers).probabilities(x * np.float32(1e15))
     assert found == pytest.approx(softmax(x.astype(np.float64), axis=1), abs=1e-6)
 
 
@@ -156,7 +156,7 @@ def test_features_far_from_zero_are_scored_in_double(
         "_probabilities",
         lambda self, x, kind: used.append((len(x), kind)) or compute(self, x, kind),
     )
-    found = scorer.Network("m", layers).probabilities(x)
+    found = scorer.Network(layers).probabilities(x)
     values = np.maximum(x.astype(np.float64) @ layers[0][0].T + layers[0][1], 0)
     expected = softmax(values @ layers[1][0].T, axis=1)
     assert np.abs(found - expected).max() < 1e-5
@@ -343,7 +343,7 @@ def test_a_net_with_a_hole_is_refused(scorer, architecture, units, message):
 
 
 def test_large_logits_do_not_overflow(scorer):
-    network = scorer.Network("m", [(np.array([[0.0], [1e4]]), np.zeros(2))])
+    network = scorer.Network([(np.array([[0.0], [1e4]]), np.zeros(2))])
     assert network.probabilities(np.array([[1.0], [-1.0]])).tolist() == [[0.0, 1.0], [1.0, 0.0]]
 
 
