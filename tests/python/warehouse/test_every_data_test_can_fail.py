@@ -104,7 +104,10 @@ INVARIANTS = {
     "assert_evaluation_scores_cover_the_splits": "delete from ledger.evaluation_scores where "
     + ONE_ROW.format("ledger.evaluation_scores"),
     "assert_every_candidate_is_accounted_for": "update ledger.dataset_candidates set split = null where exclusion_reason is null",
-    "assert_every_dataset_has_a_linear_baseline": "update internal.classifiers set architecture = 'mlp'",
+    "assert_every_dataset_has_a_linear_baseline": [
+        f"update internal.classifiers set {change} where classifier_id = 'negative_review_linear'"
+        for change in ("architecture = 'mlp'", "positive_label = 'other'", "state = 'off'")
+    ],
     "assert_headers_match_their_specification": "update ledger.dataset_headers set specification_text = 'we took what we liked'",
     "assert_labels_are_known_before_as_of": [
         f"update ledger.dataset_snapshots set label_known_at = {moment} where {TRAIN_ROW}"
