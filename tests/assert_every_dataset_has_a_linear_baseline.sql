@@ -9,7 +9,7 @@ baselines as (
     select distinct
         dataset_id,
         encoder_id,
-        coalesce(positive_label, '') as positive_label
+        positive_label
     from classifiers
     where architecture = 'linear'
 )
@@ -20,7 +20,7 @@ left join baselines
     on
         classifiers.dataset_id = baselines.dataset_id
         and classifiers.encoder_id = baselines.encoder_id
-        and coalesce(classifiers.positive_label, '') = baselines.positive_label
+        and classifiers.positive_label is not distinct from baselines.positive_label
 where {{ fail_where(
     "baselines.dataset_id is null",
     "concat('classifiers.csv: ', classifiers.classifier_id, ': add a row with architecture linear for the same dataset, encoder and positive_label.')"

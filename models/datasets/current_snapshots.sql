@@ -1,4 +1,4 @@
-{# The snapshot that each dataset stands for now: the newest one that was taken under the registered specification. #}
+{# The current snapshot of each dataset: the newest one that was taken under the registered specification. #}
 with headers as (
     select * from {{ ref('dataset_headers') }}
 ),

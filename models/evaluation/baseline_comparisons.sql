@@ -1,5 +1,5 @@
 {# What a model is worth beside two that cost nothing: the majority rule, which says of every example how frequent each label was
-   in training, and the linear model of the same dataset and vectors. On the test examples of what the dataset stands for now. #}
+   in training, and the linear model of the same dataset and vectors. On the test examples of the dataset's current snapshot. #}
 {%- set keys = ['model_id', 'evaluation_snapshot_id'] %}
 {%- set drawn = "'" ~ drawn_metric_names() | join("', '") ~ "'" %}
 

@@ -1,4 +1,4 @@
-{# Each model on the validation and test rows of its own snapshot, and of what its dataset stands for now, so that an old and a
+{# Each model on the validation and test rows of its own snapshot, and of its dataset's current one, so that an old and a
    new model can be compared on the same examples; scored or not: the scorer skips those it has. #}
 with classifier_models as (
     select * from {{ ref('classifier_models') }}

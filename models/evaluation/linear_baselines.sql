@@ -18,7 +18,7 @@ baselines as (
         on
             models.dataset_id = linear_models.dataset_id
             and models.encoder_fingerprint = linear_models.encoder_fingerprint
-            and coalesce(models.positive_label, '') = coalesce(linear_models.positive_label, '')
+            and models.positive_label is not distinct from linear_models.positive_label
             and linear_models.architecture = 'linear'
     left join wanted
         on models.model_id = wanted.model_id

@@ -71,7 +71,7 @@ def _run(
     gc.disable()
     # nor need what was imported be looked through at the end
     gc.freeze()
-    # an import that failed before is passed over in silence there
+    # the process that this one is forked from passes over a failed import in silence
     parsed = import_module("forked_from").PARSED
     if command == "dbt" and "DBT_TARGET_PATH" in environment:
         target = Path(environment["DBT_TARGET_PATH"])

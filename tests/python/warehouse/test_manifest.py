@@ -15,12 +15,12 @@ def manifest(built: Store) -> dict:
 def upstream(manifest: dict, name: str) -> set[str]:
     """Return the names of every model that a model reads, directly or not."""
     node = f"model.embedding_store.{name}"
-    parents, todo = set(), [node]
-    while todo:
-        for parent in manifest["parent_map"].get(todo.pop(), ()):
+    parents, unvisited = set(), [node]
+    while unvisited:
+        for parent in manifest["parent_map"].get(unvisited.pop(), ()):
             if parent not in parents:
                 parents.add(parent)
-                todo.append(parent)
+                unvisited.append(parent)
     return {parent.split(".")[2] for parent in parents if parent.startswith("model.")}
 
 
