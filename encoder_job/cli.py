@@ -310,10 +310,13 @@ def erase(landing: LandingOption = "landing/") -> int:
 @guarded
 def sample(
     modality: ModalityOption = MODALITIES[0],
-    reviews: Annotated[
-        int | None, typer.Option(min=1, help="Only the texts of so many reviews, not of all 300.")
+    review_count: Annotated[
+        int | None,
+        typer.Option("--reviews", min=1, help="Only the texts of so many reviews, not of all 300."),
     ] = None,
-    images: Annotated[int, typer.Option(min=1, help="How many images.")] = 4_000,
+    image_count: Annotated[
+        int, typer.Option("--images", min=1, help="At most so many images.")
+    ] = 4_000,
     objects: Annotated[
         Path | None,
         typer.Option(
@@ -330,17 +333,21 @@ def sample(
     owns an image, and all account events; their event ids say so.
     """
     from encoder_job.landing import open_landing
-    from encoder_job.samples import garments
-    from encoder_job.samples import reviews as texts
+    from encoder_job.samples import digits, garments, images, reviews
 
     _check_modality(modality)
     name = "objects" if modality == "text" else "images"
     place = objects or Path("sample", f"{name}.parquet")
     target, cache = open_landing(landing), project_dir / "sample" / "source"
     if modality == "text":
-        made = texts.write_sample(target, place, cache, reviews)
+        made = reviews.write_sample(target, place, cache, review_count)
     else:
-        made = garments.write_sample(target, place, cache, images)
+        try:
+            labelled = garments.labelled_images(cache)
+        except Refusal as missing:
+            typer.echo(f"{missing}: handwritten digits are taken instead", err=True)
+            labelled = digits.labelled_images()
+        made = images.write_sample(target, place, labelled, image_count)
     told = ", ".join(f"{count} {kind}" for kind, count in made.counts.items())
     typer.echo(
         f"{place} and {landing}: {told}: "

@@ -10,24 +10,13 @@ import io
 import subprocess
 import tarfile
 import tempfile
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from encoder_job.errors import Refusal
 from encoder_job.folder_landing import replace_file
-from encoder_job.landing import Landing
-from encoder_job.samples.synthetic import (
-    Sample,
-    account_events,
-    created_at,
-    object_row,
-    part_of,
-    uniform,
-    write,
-)
+from encoder_job.samples.images import LabelledImages
 
 _PACKAGE = "dataset-fashion-mnist"
 _INSTALLED = Path("/usr/share/datasets/fashion-mnist")
@@ -41,58 +30,18 @@ _PINS = {
 _SIDE = 28
 # what lies before the numbers of an idx file: 4 bytes, and 4 of each dimension
 _HEADERS = (16, 8)
-_SHIRT, _OTHER_TOPS = 6, (0, 2, 4)
-_WARDROBES = 300
-_DECIDED_WITHIN = timedelta(hours=20)
+# T-shirt, pullover, coat and shirt, by the package's numbers
+_LABELS = {0: "other_top", 2: "other_top", 4: "other_top", 6: "shirt"}
 
 
-def write_sample(landing: Landing, manifest: Path, cache: Path, images: int) -> Sample:
-    """Write the object manifest and land the business events; the same bytes every time."""
-    objects, decisions = [], []
-    for number, pixels, is_shirt in _tops(_files(cache), images):
-        object_id = f"garment-{number}"
-        owner = f"wardrobe-{int(uniform(f'owner|{object_id}') * _WARDROBES)}"
-        objects.append(object_row(object_id, owner, f"garments://{number}", _png(pixels)))
-        event = f"real-label-synthetic-time/{number}"
-        decisions.append(
-            {
-                "event_id": event,
-                "object_id": object_id,
-                "task": "shirt",
-                "label": "shirt" if is_shirt else "other_top",
-                "selected_by": None,
-                "decided_at": created_at(object_id) + part_of(_DECIDED_WITHIN, f"decided|{event}"),
-                "landed_at": None,
-            }
-        )
-    accounts = account_events(row["customer_id"] for row in objects)
-    events = {"decision_events": decisions, "account_events": accounts}
-    is_changed = write(landing, manifest, objects, events)
-    counts = {
-        "images": len(objects),
-        "real labels": len(decisions),
-        "synthetic account events": len(accounts),
-    }
-    return Sample(counts, is_changed)
-
-
-def _tops(files: list[bytes], count: int) -> list[tuple[int, np.ndarray, bool]]:
-    """Return the tops with the smallest hashes: number, pixels, whether it is a shirt."""
-    images, kinds = (
+def labelled_images(cache: Path) -> LabelledImages:
+    """Return all images of the package; those of tops have a label."""
+    pixels, kinds = (
         np.frombuffer(gzip.decompress(file), np.uint8)[header:]
-        for file, header in zip(files, _HEADERS, strict=True)
+        for file, header in zip(_files(cache), _HEADERS, strict=True)
     )
-    images = images.reshape(-1, _SIDE, _SIDE)
-    tops = np.flatnonzero(np.isin(kinds, (_SHIRT, *_OTHER_TOPS)))
-    chosen = sorted(tops.tolist(), key=lambda number: uniform(f"chosen|{number}"))[:count]
-    return [(number, images[number], bool(kinds[number] == _SHIRT)) for number in sorted(chosen)]
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    """Return a picture, not compressed: another version of a library would do it otherwise."""
-    sink = io.BytesIO()
-    Image.fromarray(pixels).save(sink, "PNG", compress_level=0)
-    return sink.getvalue()
+    labels = [_LABELS.get(kind) for kind in kinds.tolist()]
+    return LabelledImages("garment", "wardrobe", "shirt", pixels.reshape(-1, _SIDE, _SIDE), labels)
 
 
 def _files(cache: Path) -> list[bytes]:
@@ -123,7 +72,7 @@ def _fetched() -> dict[str, bytes]:
     ) as error:
         raise Refusal(
             f"sample: Debian's package {_PACKAGE} is not installed, and apt-get could not fetch it "
-            f"({type(error).__name__}); install it, or do without images"
+            f"({type(error).__name__})"
         ) from None
 
 
@@ -134,7 +83,7 @@ def _told_by(command: list[str], folder: str) -> bytes:
 def _checked(name: str, content: bytes) -> bytes:
     if hashlib.sha256(content).hexdigest() != _PINS[name]:
         raise Refusal(
-            f"sample: {name} of {_PACKAGE} is not the file that this demo was made with; install "
-            "the package of Debian 12 or later"
+            f"sample: {name} of Debian's package {_PACKAGE} is not the file that this demo was "
+            "made with, that of Debian 12"
         )
     return content

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from job_harness import Job
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from encoder_job.samples import garments
 from encoder_job.samples import reviews as sample
@@ -126,6 +127,9 @@ def test_a_cached_archive_with_another_hash_is_not_used(tmp_path, monkeypatch):
     assert "it was asked for again" in done.stderr
 
 
+_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
 def _garments(count: int) -> list[bytes]:
     """Files of the published layout with invented pictures, of all ten kinds in turn."""
     kinds = (np.arange(count) % 10).astype(np.uint8)
@@ -142,7 +146,7 @@ def test_the_image_sample_holds_tops_with_the_label_that_people_gave(tmp_path, m
     arguments = ("sample", "--modality", "image", "--images", "800", "--objects", str(objects))
     done = job(*arguments)
     assert done.exit_code == 0, done.output
-    assert "800 images, 800 real labels" in done.stdout
+    assert "800 images of garments, 800 real labels" in done.stdout
     images = {row["object_id"]: row for row in pq.read_table(objects).to_pylist()}
     labels = {row["object_id"]: row["label"] for row in job.rows("decision_events")}
     assert images.keys() == labels.keys()
@@ -173,22 +177,32 @@ def test_the_image_sample_holds_tops_with_the_label_that_people_gave(tmp_path, m
         (lambda *_, **__: type("Done", (), {"stdout": b""}), "could not fetch it (ValueError)"),
     ],
 )
-def test_images_that_cannot_be_had_are_refused_with_the_package_to_install(
-    tmp_path, monkeypatch, answer, told
-):
+def test_digits_take_the_place_of_garments_that_cannot_be_had(tmp_path, monkeypatch, answer, told):
     monkeypatch.setattr(garments, "_INSTALLED", tmp_path / "nowhere")
     monkeypatch.setattr(garments.subprocess, "run", answer)
-    done = Job(tmp_path)("sample", "--modality", "image", "--objects", str(tmp_path / "i.parquet"))
-    assert done.exit_code == 2
+    job, objects = Job(tmp_path), tmp_path / "images.parquet"
+    done = job("sample", "--modality", "image", "--objects", str(objects))
+    assert done.exit_code == 0, done.output
     assert "dataset-fashion-mnist is not installed" in done.stderr
     assert told in done.stderr
-    assert not (tmp_path / "i.parquet").exists()
+    assert "1797 images of digits, 1797 real labels" in done.stdout
+
+    digits = load_digits()
+    images = pq.read_table(objects).to_pylist()
+    labels = {row["object_id"]: row for row in job.rows("decision_events")}
+    assert {row["task"] for row in labels.values()} == {"digit"}
+    for row in images:
+        number = int(row["object_id"].removeprefix("digit-"))
+        label = labels[row["object_id"]]["label"]
+        assert _DIGITS.index(label) == digits.target[number]
+        grey = np.asarray(Image.open(io.BytesIO(row["content"])))
+        assert np.abs(grey / 255 - digits.images[number] / 16).max() < 1 / 255
 
 
-def test_another_file_of_that_name_is_refused(tmp_path, monkeypatch):
+def test_another_file_of_that_name_is_not_used(tmp_path, monkeypatch):
     for name in garments._PINS:
         (tmp_path / name).write_bytes(b"another")
     monkeypatch.setattr(garments, "_INSTALLED", tmp_path)
     done = Job(tmp_path)("sample", "--modality", "image", "--objects", str(tmp_path / "i.parquet"))
-    assert done.exit_code == 2
     assert "is not the file that this demo was made with" in done.stderr
+    assert "images of digits" in done.stdout

@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 from store import Build, Store
 
-SAMPLE_REVIEWS, SAMPLE_IMAGES = 60, 150
+SAMPLE = {"text": ("--reviews", "60"), "image": ("--images", "150")}
 
 
 @pytest.fixture(scope="session")
@@ -37,17 +37,12 @@ def landed(once: Callable) -> Store:
 
     def make(folder: Path) -> str:
         store = Store(folder)
-        manifest = folder / "sample" / "objects.parquet"
-        arguments = ("sample", "--reviews", str(SAMPLE_REVIEWS), "--objects", manifest)
-        fetched = store.run("encoder-job", *arguments)
-        assert fetched.returncode == 0, fetched.stdout + fetched.stderr
-        encoded = store.encode(manifest)
-        assert encoded.returncode == 0, encoded.stdout + encoded.stderr
-        manifest = folder / "sample" / "images.parquet"
-        arguments = ("--images", str(SAMPLE_IMAGES), "--objects", manifest)
-        # where the package cannot be had, tests of images say that they are skipped
-        if not store.run("encoder-job", "sample", "--modality", "image", *arguments).returncode:
-            encoded = store.encode(manifest, "--modality", "image")
+        for modality, size in SAMPLE.items():
+            manifest = folder / "sample" / f"{modality}.parquet"
+            options = ("--modality", modality)
+            fetched = store.run("encoder-job", "sample", *options, *size, "--objects", manifest)
+            assert fetched.returncode == 0, fetched.stdout + fetched.stderr
+            encoded = store.encode(manifest, *options)
             assert encoded.returncode == 0, encoded.stdout + encoded.stderr
         return str(folder)
 

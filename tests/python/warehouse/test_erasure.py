@@ -131,7 +131,7 @@ def test_nothing_of_the_erased_is_left_and_nothing_else_changes(
     assert done.returncode == 0, done.stdout + done.stderr
     assert "of embedding_events" in done.stdout
     assert parts_with(store, ids) == {"erasure_requests"}
-    encoded = store.encode(landed.root / "sample" / "objects.parquet")
+    encoded = store.encode(landed.root / "sample" / "text.parquet")
     assert encoded.returncode == 0, encoded.stdout + encoded.stderr
     assert "nothing new to encode" in encoded.stdout
 
@@ -225,7 +225,10 @@ def test_what_left_landing_before_a_build_saw_it_stays_out(built: Store, tmp_pat
     ("gone", "withdrawn"),
     [
         ("delete from ledger.dataset_snapshots where dataset_id = 'review_tone'", {"review_tone"}),
-        ("drop table ledger.dataset_snapshots", {"negative_review", "review_tone", "shirt"}),
+        (
+            "drop table ledger.dataset_snapshots",
+            {"digit", "negative_review", "review_tone", "shirt"},
+        ),
     ],
     ids=["a later build", "the first build"],
 )
