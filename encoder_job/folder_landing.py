@@ -81,7 +81,7 @@ class FolderLanding:
             # is new asks for a build
             if not self._has_schema(path, schema):
                 self._write(path, schema.empty_table())
-            self._drop_stale_parts(table)
+            self._finish_stale_parts(table)
 
     def write_part(self, table: str, rows: Iterable[dict] | pa.Table, ids: object) -> bool:
         """Land rows as one part, named by their ids. True if this changed the folder."""
@@ -107,7 +107,7 @@ class FolderLanding:
         erased = requested_erasures(self)
         # nobody else is at work here, so these are left by killed runs
         for table in SCHEMAS:
-            self._drop_stale_parts(table, 0)
+            self._finish_stale_parts(table, 0)
         self._remember_objects(erased)
         removed: Counter[str] = Counter()
         for table in tables_with_subjects():
@@ -178,9 +178,14 @@ class FolderLanding:
         with self._clear_errors(path):
             if not self._fs.exists(path):
                 return False
+        found = self._schema(path)
+        return found is not None and found.equals(schema)
+
+    def _schema(self, path: str) -> pa.Schema | None:
+        """Return the columns of a part, or None if it is not whole."""
         with self._fs.open(path, "rb") as file, contextlib.suppress(pa.ArrowException):
-            return pq.read_schema(file).equals(schema)
-        return False
+            return pq.read_schema(file)
+        return None
 
     def _write(self, path: str, table: pa.Table) -> bool:
         sink = pa.BufferOutputStream()
@@ -210,16 +215,23 @@ class FolderLanding:
                 self._fs.rm_file(path)
             self._fs.mv(temporary, path)
 
-    def _drop_stale_parts(self, table: str, seconds: float = _STALE_SECONDS) -> None:
-        """Remove what a killed run left half written; a reader never sees these names."""
+    def _finish_stale_parts(self, table: str, seconds: float = _STALE_SECONDS) -> None:
+        """Finish or remove what a killed run was writing; a reader never sees these names."""
         latest = datetime.now(UTC) - timedelta(seconds=seconds)
         for path in self._fs.find(f"{self._root}/{table}"):
-            name = path.rpartition("/")[2]
-            if name.startswith(".") and name.endswith(_TEMPORARY):
-                # another run at the same time may be done with it
-                with contextlib.suppress(FileNotFoundError):
-                    if self._fs.modified(path) <= latest:
-                        self._fs.rm_file(path)
+            folder, _, name = path.rpartition("/")
+            if not (name.startswith(".") and name.endswith(_TEMPORARY)):
+                continue
+            # another run at the same time may be done with it
+            with contextlib.suppress(FileNotFoundError):
+                if self._fs.modified(path) > latest:
+                    continue
+                part = f"{folder}/{name[1:].removesuffix(_TEMPORARY).rpartition('.')[0]}"
+                # where the part that this one replaces was taken away, nothing else holds its rows
+                if self._fs.exists(part) or self._schema(path) is None:
+                    self._fs.rm_file(path)
+                else:
+                    self._fs.mv(path, part)
 
     @contextlib.contextmanager
     def _whole(self, path: str) -> Iterator[None]:
