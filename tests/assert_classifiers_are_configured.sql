@@ -2,8 +2,8 @@
 select classifier_id
 from {{ ref('classifiers') }}
 where {{ fail_where(
-    "(architecture = 'linear') <> (hidden_units is null) or hidden_units < 1 or weight_decay < 0",
-    "concat('classifiers.csv: ', classifier_id, ': hidden_units is 1 or more for mlp and empty for linear; weight_decay is 0 or more.')"
+    "(architecture = 'linear') <> (hidden_units is null) or hidden_units < 1 or weight_decay < 0 or weight_decay > 1000",
+    "concat('classifiers.csv: ', classifier_id, ': hidden_units is 1 or more for mlp and empty for linear; weight_decay is 0 to 1000.')"
 ) }} or {{ fail_where(
     "(threshold_rule is null) <> (threshold_value is null) or threshold_value <= 0 or (threshold_rule = 'target_precision' and threshold_value > 1)",
     "concat('classifiers.csv: ', classifier_id, ': a threshold_rule has a threshold_value above 0, a target_precision of at most 1.')"

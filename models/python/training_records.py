@@ -15,7 +15,8 @@ the seed matters, and whether more customers would help.
 Training runs on the CPU, in one thread, whatever hardware is there: a shallow net has little to
 gain from more, and only so do equal inputs give equal rows, byte for byte.
 
-Memory does not grow with the number of examples, beyond some tens of bytes for each: more than
+Memory does not grow with the number of examples, beyond some tens of bytes for each, and some tens
+for each class of a validation example: more than
 MEMORY_BYTES of vectors go through unnamed temporary files, dealt to blocks by a hash of their
 objects, and training takes one block after the other. On BigQuery, whose client gives a table
 whole, the notebook holds the examples besides.
@@ -37,7 +38,7 @@ import pyarrow.compute as pc
 
 # Part of every model_id, by way of the queue: raise it with every change that changes weights,
 # here and in the queue.
-TRAINER_VERSION = "3"
+TRAINER_VERSION = "4"
 
 # Chosen by the validation log loss over five splits of the demo's data. One split's validation
 # customers are another one's test customers: a fair estimate needs data they have not seen.
@@ -162,10 +163,19 @@ class Studies:
     """What is to be found out about every model, beside the model itself.
 
     With so many seeds it is fitted, from its own one on, and on these shares of its customers.
+    Raises ValueError for what is no number of seeds or no share.
     """
 
     seed_count: int = 1
     customer_shares: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what no trial could be made of."""
+        if self.seed_count < 1:
+            raise ValueError(f"training_seeds: {self.seed_count} is not 1 or more")
+        for share in self.customer_shares:
+            if not 0 < share <= 1:
+                raise ValueError(f"learning_curve_shares: {share} is not above 0 and at most 1")
 
 
 def log(message: str) -> None:
@@ -305,7 +315,7 @@ def _bytes_of(vectors: np.ndarray) -> np.ndarray:
     return vectors.reshape(-1).view(np.uint8)
 
 
-Scaling = tuple[np.ndarray, np.ndarray]  # mean and deviation of each dimension
+Scaling = tuple[np.ndarray, np.ndarray]  # mean and deviation of each dimension, float32
 
 
 class Examples:
@@ -366,7 +376,10 @@ class Examples:
         return len(vectors)
 
     def scaling(self) -> Scaling:
-        """Return the mean and the deviation of each dimension; of a constant one, 1."""
+        """Return the mean and the deviation of each dimension; of a constant one, 1.
+
+        In the precision in which they are used: the stored function scales by the same numbers.
+        """
         from sklearn.preprocessing import StandardScaler
 
         scaler = StandardScaler()
@@ -374,12 +387,12 @@ class Examples:
             vectors = block.vectors()
             for start in range(0, len(vectors), CHUNK_ROWS):
                 scaler.partial_fit(vectors[start : start + CHUNK_ROWS])
-        return scaler.mean_, scaler.scale_
+        return scaler.mean_.astype(np.float32), scaler.scale_.astype(np.float32)
 
     def scale(self, scaling: Scaling) -> None:
         """Scale the vectors, once for all models."""
         for block in self.blocks:
-            block.scale(*(part.astype(np.float32) for part in scaling))
+            block.scale(*scaling)
 
 
 class Split:
@@ -567,6 +580,8 @@ def fit_linear(train: Split, validation: Split, config: Mapping[str, Any]) -> Fi
         method="L-BFGS-B",
         options={"maxiter": 2_000, "maxls": 50, "gtol": 1e-7, "ftol": 64 * np.finfo(float).eps},
     )
+    if not found.success:
+        log(f"{config['classifier_id']}: the solver stopped before its end: {found.message}")
     weights, bias = layer_of(found.x)
     layers = without_weights([(weights, bias)], counts_as)
     train_loss = found.fun - decay / 2 * np.square(weights).sum()
@@ -579,6 +594,7 @@ def fit_mlp(train: Split, validation: Split, config: Mapping[str, Any]) -> Fit:
 
     Stops when the validation log loss has not fallen for PATIENCE epochs, and returns the best
     epoch's weights. Without validation examples it runs FIXED_EPOCHS and returns the last ones.
+    Raises ValueError where no epoch has a loss that is a number.
     """
     import torch
 
@@ -623,6 +639,10 @@ def fit_mlp(train: Split, validation: Split, config: Mapping[str, Any]) -> Fit:
             best_loss = np.inf if val_loss is None else val_loss
         elif number - best_epoch >= PATIENCE:
             break
+    if not best_epoch:
+        raise ValueError(
+            f"{config['classifier_id']}: the training diverged; give it a smaller weight_decay"
+        )
     return Fit(best_layers, epochs, best_epoch)
 
 
@@ -681,8 +701,8 @@ def decision_threshold(
     By the rule of the registry, on the validation examples: `cost_ratio` keeps the cost least if
     a positive that is missed costs so many times a false alarm; `target_precision` finds the most
     positives while so large a share of those called positive are. Of equals the highest; NEVER,
-    where to call nothing positive is best. It lies halfway between two examples, so that rounding
-    moves none across it. Without a rule it is 0.5. Without examples (0, classes), probabilities
+    where to call nothing positive is best. It lies halfway between two examples, as far from both
+    as rounding allows. Without a rule it is 0.5. Without examples (0, classes), probabilities
     are taken at their word: what is likelier than the rule asks for is called positive.
     """
     from sklearn.metrics import roc_curve

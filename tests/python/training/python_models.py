@@ -58,7 +58,7 @@ def queue_row(architecture: str = "mlp", classes: int = 2, **changes) -> dict:
         "encoder_fingerprint": "fingerprint",
         "architecture": architecture,
         "positive_label": labels[0] if classes == 2 else None,
-        "trainer_version": "3",
+        "trainer_version": "4",
         "classes": labels,
         "hidden_units": 6 if architecture == "mlp" else None,
         "embedding_dim": 5,

@@ -136,14 +136,23 @@ def test_what_overflows_single_precision_is_scored_in_double(scorer):
 
 
 @pytest.mark.parametrize(
-    ("offset", "is_single"), [(0, True), (1, True), (100, False), (1e4, False)]
+    ("offset", "far", "is_single"),
+    [
+        (0, slice(None), True),
+        (1, slice(None), True),
+        (100, slice(None), False),
+        (1e4, slice(None), False),
+        (1e4, slice(4_001, 4_002), False),
+    ],
 )
 @pytest.mark.parametrize("hidden", [1, 64, 256])
 def test_features_far_from_zero_are_scored_in_double(
-    scorer, monkeypatch, hidden, offset, is_single
+    scorer, monkeypatch, hidden, offset, far, is_single
 ):
     random = np.random.default_rng(hidden)
-    x = random.normal(offset, 1, (5_000, 384)).astype(np.float32)
+    x = random.normal(0, 1, (5_000, 384))
+    x[far] += offset
+    x = x.astype(np.float32)
     # as the trainer stores it: the features' mean is in the bias
     weights = random.normal(0, 384**-0.5, (hidden, 384))
     layers = [

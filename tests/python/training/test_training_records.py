@@ -193,12 +193,19 @@ def many_blocks(trainer, monkeypatch) -> None:
 
 @pytest.mark.usefixtures("many_blocks")
 @pytest.mark.parametrize("architecture", ["linear", "mlp"])
-def test_a_block_in_which_a_share_has_nobody_changes_no_loss(trainer, architecture):
+def test_a_block_in_which_a_share_has_nobody_changes_no_loss(trainer, architecture, monkeypatch):
     studies = {"customer_shares": [0.08, 0.12]}
-    records = trained(trainer, queue_row(architecture, 3), **studies)
-    losses = [row["train_loss"] for row in records.to_pylist() if row["train_loss"] is not None]
-    assert len(losses) >= 3
-    assert np.isfinite(losses).all()
+    in_blocks = of_type(trained(trainer, queue_row(architecture, 3), **studies), "epoch")
+    assert {row["trial"] for row in in_blocks} == {1, 2, 3}
+    monkeypatch.undo()
+    monkeypatch.setattr(trainer, "LEARNING_RATE", 0.01)
+    at_once = of_type(trained(trainer, queue_row(architecture, 3), **studies), "epoch")
+    first, other = (
+        [row["train_loss"] for row in epochs if row["epoch"] == 1]
+        for epochs in (in_blocks, at_once)
+    )
+    # batches of other examples
+    assert first == pytest.approx(other, rel={"linear": 1e-6, "mlp": 0.2}[architecture])
 
 
 @pytest.mark.usefixtures("many_blocks")
@@ -247,6 +254,40 @@ def test_threads_do_not_matter(trainer, architecture, monkeypatch):
     # so small a net would be added up alike by two
     assert len(used) > 4
     assert set(used) == {1}
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(0, 1), (100, 0.01), (1_000, 0.01)])
+def test_the_stored_function_scales_as_the_training_did(trainer, mean, deviation):
+    vectors = np.random.default_rng(0).normal(mean, deviation, (500, 8)).astype(np.float32)
+    rows = examples(500, 2, TRAIN_SEED)
+    listed = pa.array(list(vectors), rows.schema.field("embedding").type)
+    rows = rows.set_column(rows.schema.get_field_index("embedding"), "embedding", listed)
+    split = trainer.Examples(rows.to_batches(), 500, 8)
+    raw = split.blocks[0].vectors()
+    scaling = split.scaling()
+    split.scale(scaling)
+    layers = [(np.random.default_rng(1).normal(size=(2, 8)), np.zeros(2))]
+    stored = trainer.forward(trainer.fold(layers, *scaling, 1.0), raw)
+    trained_on = trainer.forward(layers, split.blocks[0].vectors())
+    assert np.abs(stored - trained_on).max() < 1e-5
+
+
+def test_a_training_that_diverges_makes_no_model(trainer):
+    with pytest.raises(ValueError, match="diverged; give it a smaller weight_decay"):
+        trained(trainer, queue_row("mlp", weight_decay=1e7))
+
+
+@pytest.mark.parametrize(
+    ("studies", "told"),
+    [
+        ({"seed_count": 0}, "training_seeds: 0 is not 1 or more"),
+        ({"customer_shares": (0.5, 25)}, "learning_curve_shares: 25 is not above 0"),
+        ({"customer_shares": (0,)}, "learning_curve_shares: 0 is not above 0"),
+    ],
+)
+def test_studies_of_nobody_are_refused(trainer, studies, told):
+    with pytest.raises(ValueError, match=told):
+        trainer.Studies(**studies)
 
 
 def test_a_batch_grows_with_the_examples(trainer):
@@ -349,16 +390,10 @@ def test_records_carry_the_queue_and_fit_their_schema(trainer):
     assert all(unit["classes"] is None and unit["epoch"] is None for unit in units)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"trainer_version": "0"}, "trainer version '0'"),
-    ],
-)
-def test_a_queue_that_disagrees_is_refused(trainer, changes, message):
-    rows = [queue_row(model_id="twice"), queue_row(model_id="once") | changes]
-    with pytest.raises(ValueError, match=message):
-        trainer.models_to_train(pa.Table.from_pylist(rows, QUEUE_SCHEMA), set())
+def test_a_queue_of_another_trainer_is_refused(trainer):
+    queue = pa.Table.from_pylist([queue_row() | {"trainer_version": "0"}], QUEUE_SCHEMA)
+    with pytest.raises(ValueError, match="trainer version '0'"):
+        trainer.models_to_train(queue, set())
 
 
 @pytest.mark.parametrize(

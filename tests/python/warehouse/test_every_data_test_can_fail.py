@@ -89,6 +89,7 @@ INVARIANTS = {
         f"update internal.classifiers set {change}"
         for change in (
             "hidden_units = 64",
+            "weight_decay = 2000",
             "threshold_rule = 'cost_ratio'",
             "threshold_rule = 'target_precision', threshold_value = 1.5",
             "positive_label = null, abstain_band = 0.1",
