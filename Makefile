@@ -107,5 +107,5 @@ bench: landed .venv-beam/installed .venv-orbital/installed  ## how good and how 
 docs: setup  ## dbt's documentation as one HTML file, target/static_index.html
 	$(BIN)/dbt docs generate --static
 
-clean:  ## remove what the demo made, but not .venv
+clean:  ## remove what the demo made, and state/, but no environment, profile or key
 	rm -rf landing sample state target logs embedding_store.duckdb embedding_store.duckdb.wal

@@ -110,7 +110,8 @@ def run(
 ) -> int:
     """Encode the objects of a source and land the events that are not there yet.
 
-    Run it again after an interruption: it continues, and lands nothing twice.
+    Run it again after an interruption: it continues, and lands nothing twice. The secret
+    EMBEDDING_STORE_CONTENT_KEY, the same in every run, is what finds equal contents later.
     """
     row = _chosen(encoder, modality, project_dir)
     return _encode(
@@ -128,7 +129,9 @@ def beam(
     encoder: EncoderOption = None,
     modality: ModalityOption = MODALITIES[0],
     landing: LandingOption = "landing/",
-    workers: WorkersOption = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Objects that each worker encodes side by side.")
+    ] = 1,
     memory: MemoryOption = 1_000,
     log: LogOption = FORMATS[0],
     project_dir: ProjectOption = Path(),
@@ -213,7 +216,8 @@ def register(
     location: Annotated[
         str,
         typer.Option(
-            help="A folder, package:<module>/<path>, or a hub id <org>/<name>[@revision]."
+            help="A folder or checkpoint, package:<module>/<path>, or a hub id "
+            "<org>/<name>[@revision]."
         ),
     ],
     loader: Annotated[
