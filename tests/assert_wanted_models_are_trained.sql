@@ -1,4 +1,6 @@
--- A model that is wanted and can be trained, and was not.
+-- A model that is wanted and can be trained, and was not. A warning: after `training_minutes` the rest is left for the next build.
+{{ config(severity='warn') }}
+
 with queue as (
     select * from {{ ref('training_queue') }}
     where blocked_by is null

@@ -23,7 +23,9 @@ whole, the notebook holds the examples besides.
 """
 
 import io
+import math
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -220,12 +222,20 @@ def train_all(
     read: Callable[[str, str, str], Iterable[pa.RecordBatch]],
     trained_at: datetime,
     studies: Studies,
+    most_seconds: float = math.inf,
 ) -> pa.Table:
-    """Train every model wanted; `read` takes a split, a snapshot and an encoder."""
+    """Train the models wanted; `read` takes a split, a snapshot and an encoder.
+
+    What is returned is kept, and a build that is stopped from outside keeps nothing: after so many
+    seconds no further model is begun, and the next build goes on with the rest.
+    """
     tables = [RECORD_SCHEMA.empty_table()]
-    last_key = None
+    last_key, begun = None, time.monotonic()
     with ExitStack() as splits:
         for row in wanted:
+            if last_key and time.monotonic() - begun > most_seconds:
+                log(f"{row['classifier_id']} is left for the next build, since time is over")
+                continue
             if examples_of(row) != last_key:
                 last_key = examples_of(row)
                 splits.close()
@@ -964,7 +974,8 @@ def model(dbt, session):
     studies = Studies(
         dbt.config.meta_get("seed_count"), tuple(dbt.config.meta_get("customer_shares"))
     )
-    records = train_all(wanted, read, datetime.now(UTC), studies)
+    most_seconds = 60 * dbt.config.meta_get("most_minutes")
+    records = train_all(wanted, read, datetime.now(UTC), studies, most_seconds)
     if is_bigframes:
         records = session.read_arrow(with_zone(records))
     return records

@@ -373,6 +373,20 @@ def test_examples_are_read_once_for_all_their_models(trainer):
     assert sorted(row["model_id"] for row in of_type(records, "model")) == ["a", "b", "c"]
 
 
+def test_when_time_is_over_the_next_build_goes_on(trainer, capsys):
+    queue = [queue_row("linear", model_id=name, classifier_id=f"of {name}") for name in "abc"]
+    splits = {"train": examples(120, 2, TRAIN_SEED), "validation": examples(60, 2, VALIDATION_SEED)}
+    held: list[str] = []
+    while len(held) < len(queue):
+        wanted = trainer.models_to_train(pa.Table.from_pylist(queue, QUEUE_SCHEMA), set(held))
+        records = trainer.train_all(
+            wanted, lambda split, *_: splits[split].to_batches(), TRAINED_AT, trainer.Studies(), 0
+        )
+        held += [row["model_id"] for row in of_type(records, "model")]
+        assert capsys.readouterr().out.count("trained of ") == 1
+    assert held == ["a", "b", "c"]
+
+
 def test_records_carry_the_queue_and_fit_their_schema(trainer):
     row = queue_row("mlp", 3)
     records = trained(trainer, row)
