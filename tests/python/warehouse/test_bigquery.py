@@ -115,7 +115,12 @@ def test_scores_equal_duckdbs(
         for store in (built, bigquery_built)
     )
     classifiers = set(expected["classifier_id"].to_pylist())
-    assert classifiers == {row["classifier_id"] for row in seed(built.project, "classifiers")}
+    # of digits the sample has no image
+    assert classifiers == {
+        row["classifier_id"]
+        for row in seed(built.project, "classifiers")
+        if row["dataset_id"] != "digit"
+    }
     for classifier in sorted(classifiers):
         of_it = [
             table.filter(pc.equal(table["classifier_id"], classifier))
