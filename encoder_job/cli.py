@@ -337,7 +337,7 @@ def sample(
     owns an image, and all account events; their event ids say so.
     """
     from encoder_job.landing import open_landing
-    from encoder_job.samples import digits, garments, images, reviews
+    from encoder_job.samples import garments, images, reviews
 
     _check_modality(modality)
     name = "objects" if modality == "text" else "images"
@@ -349,6 +349,8 @@ def sample(
         try:
             labelled = garments.labelled_images(cache)
         except Refusal as missing:
+            from encoder_job.samples import digits
+
             typer.echo(f"{missing}: handwritten digits are taken instead", err=True)
             labelled = digits.labelled_images()
         made = images.write_sample(target, place, labelled, image_count)

@@ -81,7 +81,7 @@ class FolderLanding:
             # is new asks for a build
             if not self._has_schema(path, schema):
                 self._write(path, schema.empty_table())
-            self._finish_stale_parts(table)
+            self._clear_up(table)
 
     def write_part(self, table: str, rows: Iterable[dict] | pa.Table, ids: object) -> bool:
         """Land rows as one part, named by their ids. True if this changed the folder."""
@@ -107,7 +107,7 @@ class FolderLanding:
         erased = requested_erasures(self)
         # nobody else is at work here, so these are left by killed runs
         for table in SCHEMAS:
-            self._finish_stale_parts(table, 0)
+            self._clear_up(table, is_alone=True)
         self._remember_objects(erased)
         removed: Counter[str] = Counter()
         for table in tables_with_subjects():
@@ -215,23 +215,33 @@ class FolderLanding:
                 self._fs.rm_file(path)
             self._fs.mv(temporary, path)
 
-    def _finish_stale_parts(self, table: str, seconds: float = _STALE_SECONDS) -> None:
-        """Finish or remove what a killed run was writing; a reader never sees these names."""
-        latest = datetime.now(UTC) - timedelta(seconds=seconds)
+    def _clear_up(self, table: str, is_alone: bool = False) -> None:
+        """Remove what killed runs left half written; a reader never sees these names.
+
+        Where a part is not replaced at once, it may be away and what takes its place here: that is
+        left alone, and takes its place when nobody else is at work.
+        """
         for path in self._fs.find(f"{self._root}/{table}"):
             folder, _, name = path.rpartition("/")
             if not (name.startswith(".") and name.endswith(_TEMPORARY)):
                 continue
+            part = f"{folder}/{name[1:].removesuffix(_TEMPORARY).rpartition('.')[0]}"
             # another run at the same time may be done with it
             with contextlib.suppress(FileNotFoundError):
-                if self._fs.modified(path) > latest:
+                if not (is_alone or self._is_stale(path)):
                     continue
-                part = f"{folder}/{name[1:].removesuffix(_TEMPORARY).rpartition('.')[0]}"
-                # where the part that this one replaces was taken away, nothing else holds its rows
-                if self._fs.exists(part) or self._schema(path) is None:
+                if self._is_local or self._fs.exists(part) or self._schema(path) is None:
                     self._fs.rm_file(path)
-                else:
+                elif is_alone:
                     self._fs.mv(path, part)
+
+    def _is_stale(self, path: str) -> bool:
+        """Whether nobody writes a file any more, as far as its server can tell."""
+        try:
+            age = datetime.now(UTC) - self._fs.modified(path)
+        except NotImplementedError:
+            return False
+        return age >= timedelta(seconds=_STALE_SECONDS)
 
     @contextlib.contextmanager
     def _whole(self, path: str) -> Iterator[None]:

@@ -10,6 +10,7 @@ import io
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -47,12 +48,23 @@ def labelled_images(cache: Path) -> LabelledImages:
 def _files(cache: Path) -> list[bytes]:
     """Return the pinned files: as installed, as kept, or from the package, which apt fetches."""
     for folder in (_INSTALLED, cache):
-        if all((folder / name).is_file() for name in _PINS):
-            return [_checked(name, (folder / name).read_bytes()) for name in _PINS]
-    found = [_checked(name, content) for name, content in _fetched().items()]
-    for name, content in zip(_PINS, found, strict=True):
+        paths = [folder / name for name in _PINS]
+        found = [path.read_bytes() for path in paths if path.is_file()]
+        if _digests(found) == [*_PINS.values()]:
+            return found
+    fetched = _fetched()
+    if _digests(fetched.values()) != [*_PINS.values()]:
+        raise Refusal(
+            f"sample: Debian's package {_PACKAGE} does not hold the files that this demo was made "
+            "with, those of Debian 12"
+        )
+    for name, content in fetched.items():
         replace_file(cache / name, content)
-    return found
+    return [*fetched.values()]
+
+
+def _digests(files: Iterable[bytes]) -> list[str]:
+    return [hashlib.sha256(content).hexdigest() for content in files]
 
 
 def _fetched() -> dict[str, bytes]:
@@ -78,12 +90,3 @@ def _fetched() -> dict[str, bytes]:
 
 def _told_by(command: list[str], folder: str) -> bytes:
     return subprocess.run(command, cwd=folder, capture_output=True, check=True).stdout  # noqa: S603
-
-
-def _checked(name: str, content: bytes) -> bytes:
-    if hashlib.sha256(content).hexdigest() != _PINS[name]:
-        raise Refusal(
-            f"sample: {name} of Debian's package {_PACKAGE} is not the file that this demo was "
-            "made with, that of Debian 12"
-        )
-    return content

@@ -181,6 +181,9 @@ class _Server(fsspec.implementations.local.LocalFileSystem):
         if is_lost:
             raise OSError("the connection is lost")
 
+    def modified(self, path: str) -> datetime:
+        raise NotImplementedError
+
     def mv(self, path1: str, path2: str, **_: object) -> None:
         if not self.renames:
             raise OSError("the connection is lost")

@@ -1,6 +1,7 @@
 """The demo's samples: real contents, ratings and labels, synthetic times that say so."""
 
 import gzip
+import hashlib
 import io
 import tarfile
 from datetime import UTC, datetime, timedelta
@@ -199,10 +200,27 @@ def test_digits_take_the_place_of_garments_that_cannot_be_had(tmp_path, monkeypa
         assert np.abs(grey / 255 - digits.images[number] / 16).max() < 1 / 255
 
 
-def test_another_file_of_that_name_is_not_used(tmp_path, monkeypatch):
-    for name in garments._PINS:
-        (tmp_path / name).write_bytes(b"another")
+def test_other_files_of_those_names_are_not_used(tmp_path, monkeypatch):
+    files = dict.fromkeys(garments._PINS, b"another")
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
     monkeypatch.setattr(garments, "_INSTALLED", tmp_path)
+    monkeypatch.setattr(garments, "_fetched", lambda: files)
     done = Job(tmp_path)("sample", "--modality", "image", "--objects", str(tmp_path / "i.parquet"))
-    assert "is not the file that this demo was made with" in done.stderr
+    assert "does not hold the files that this demo was made with" in done.stderr
     assert "images of digits" in done.stdout
+
+
+def test_a_damaged_copy_is_fetched_anew(tmp_path, monkeypatch):
+    files = dict(zip(garments._PINS, _garments(300), strict=True))
+    pins = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    cache = tmp_path / "sample" / "source"
+    cache.mkdir(parents=True)
+    for name, content in files.items():
+        (cache / name).write_bytes(content[:-1])
+    monkeypatch.setattr(garments, "_PINS", pins)
+    monkeypatch.setattr(garments, "_INSTALLED", tmp_path / "nowhere")
+    monkeypatch.setattr(garments, "_fetched", lambda: files)
+    done = Job(tmp_path)("sample", "--modality", "image", "--objects", str(tmp_path / "i.parquet"))
+    assert "images of garments" in done.stdout
+    assert {name: (cache / name).read_bytes() for name in files} == files
