@@ -1,6 +1,5 @@
--- A model that is wanted and can be trained, and was not. A warning: after `training_minutes` the rest is left for the next build.
-{{ config(severity='warn') }}
-
+-- A model that is wanted and can be trained, and was not: most likely the time for training was over, and the next build goes on.
+-- After everything else, which need not wait for it: depends_on {{ ref('latest_predictions') }}
 with queue as (
     select * from {{ ref('training_queue') }}
     where blocked_by is null

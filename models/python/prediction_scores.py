@@ -132,8 +132,8 @@ def vectors_query(unscored: str, missing: list[dict[str, Any]]) -> str:
 # The networks, from rows
 
 
-# vectors of a batch on which single precision is held against double, and how far it may be off: a
-# tenth of what the scorers of two engines may differ
+# vectors of a batch, of each kind, on which single precision is held against double, and how far it
+# may be off: a tenth of what the scorers of two engines may differ
 _CHECKED_ROWS, _MOST_OFF = 64, 1e-6
 
 
@@ -152,13 +152,17 @@ class Network:
         """Return one row of probabilities per vector, in the order of the classes."""
         with np.errstate(over="ignore", invalid="ignore"):
             found = self._probabilities(x, np.dtype(np.float32))
-            # single precision is not enough where features are large beside how much they differ,
-            # since their scale is in the weights, and where it cannot hold a product at all: so the
-            # longest vectors show it, and some of all
             lengths = np.einsum("ij,ij->i", x, x)
-        step = max(1, len(x) // _CHECKED_ROWS)
-        longest = np.argsort(lengths)[-_CHECKED_ROWS:]
-        checked = np.append(longest, np.arange(0, len(x), step))
+        # single precision is not enough where features are large beside how much they differ, since
+        # their scale is in the weights, and where it cannot hold a product at all: the longest
+        # vectors have the largest errors, and these show where no class is nearly certain
+        checked = np.concatenate(
+            [
+                np.argsort(lengths)[-_CHECKED_ROWS:],
+                np.argsort(found.max(axis=1))[:_CHECKED_ROWS],
+                np.arange(0, len(x), max(1, len(x) // _CHECKED_ROWS)),
+            ]
+        )
         exact = self._probabilities(x[checked], np.dtype(np.float64))
         is_enough = np.abs(found[checked] - exact) <= _MOST_OFF
         return found if is_enough.all() else self._probabilities(x, np.dtype(np.float64))

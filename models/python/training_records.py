@@ -226,15 +226,17 @@ def train_all(
 ) -> pa.Table:
     """Train the models wanted; `read` takes a split, a snapshot and an encoder.
 
-    What is returned is kept, and a build that is stopped from outside keeps nothing: after so many
-    seconds no further model is begun, and the next build goes on with the rest.
+    What is returned is kept, and a build that is stopped from outside keeps nothing: a model that
+    would not be done after so many seconds, if it took as long as the longest so far, is left for
+    the next build. One is always trained.
     """
     tables = [RECORD_SCHEMA.empty_table()]
-    last_key, begun = None, time.monotonic()
+    last_key, longest, begun = None, 0.0, time.monotonic()
     with ExitStack() as splits:
         for row in wanted:
-            if last_key and time.monotonic() - begun > most_seconds:
-                log(f"{row['classifier_id']} is left for the next build, since time is over")
+            started = time.monotonic()
+            if last_key and started + longest > begun + most_seconds:
+                log(f"{row['classifier_id']} is left for the next build, for want of time")
                 continue
             if examples_of(row) != last_key:
                 last_key = examples_of(row)
@@ -248,6 +250,7 @@ def train_all(
                 validation_examples.scale(scaling)
             splits_given = train_examples, validation_examples
             tables.append(train(row, *splits_given, scaling, trained_at, studies))
+            longest = max(longest, time.monotonic() - started)
             log(
                 f"trained {row['classifier_id']} ({row['architecture']}) on "
                 f"{train_examples.count} examples: model {row['model_id']}"
@@ -604,7 +607,7 @@ def fit_mlp(train: Split, validation: Split, config: Mapping[str, Any]) -> Fit:
 
     Stops when the validation log loss has not fallen for PATIENCE epochs, and returns the best
     epoch's weights. Without validation examples it runs FIXED_EPOCHS and returns the last ones.
-    Raises ValueError where no epoch has a loss that is a number.
+    Raises ValueError where the loss is no number.
     """
     import torch
 
@@ -649,7 +652,7 @@ def fit_mlp(train: Split, validation: Split, config: Mapping[str, Any]) -> Fit:
             best_loss = np.inf if val_loss is None else val_loss
         elif number - best_epoch >= PATIENCE:
             break
-    if not best_epoch:
+    if not best_epoch or not math.isfinite(epochs[best_epoch - 1].train_loss):
         raise ValueError(
             f"{config['classifier_id']}: the training diverged; give it a smaller weight_decay"
         )

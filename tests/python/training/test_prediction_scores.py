@@ -172,6 +172,22 @@ def test_features_far_from_zero_are_scored_in_double(
     assert ((len(x), np.float64) not in used) == is_single
 
 
+def test_a_few_undecided_rows_show_what_single_precision_lacks(scorer):
+    random = np.random.default_rng(0)
+    x = random.normal(300, 1, (4_096, 384)).astype(np.float32)
+    weights = random.normal(0, 1, (64, 384))
+    # the mean is in no unit, and most rows are far from the border between the classes
+    layers = [
+        (weights - weights.mean(axis=1, keepdims=True), np.zeros(64)),
+        (random.normal(0, 50, (2, 64)), np.zeros(2)),
+    ]
+    found = scorer.Network(layers).probabilities(x)
+    values = np.maximum(x.astype(np.float64) @ layers[0][0].T, 0)
+    expected = softmax(values @ layers[1][0].T, axis=1)
+    assert 0 < (expected.max(axis=1) < 0.99).sum() < 64
+    assert np.abs(found - expected).max() < 1e-5
+
+
 def test_a_score_in_full(scorer):
     queue = pa.Table.from_pylist([event("e1", deployment_state="shadow")], KEYS)
     before = datetime.now().astimezone()

@@ -38,7 +38,7 @@ models:
       incremental_strategy: append
       full_refresh: false
       on_schema_change: fail
-      meta: {seed_count: 2, customer_shares: [0.5], most_minutes: 40}
+      meta: {seed_count: 2, customer_shares: [0.5], most_minutes: 45}
   - name: prediction_scores
     config:
       <<: *ledger
