@@ -4,8 +4,17 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take minutes, so that no worker is left alone with one of them at the end."""
-    items.sort(key=lambda item: item.path.parent.name != "warehouse")
+    """Begin with the files that take minutes, so that no worker is left alone with one of them at the end.
+
+    The longest comes first, and makes the store that most of them copy; meanwhile another worker has those that do not.
+    """
+    items.sort(
+        key=lambda item: (
+            item.path.parent.name != "warehouse",
+            item.path.name != "test_bigquery.py",
+            "landed" in item.fixturenames,
+        )
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
