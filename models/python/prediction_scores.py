@@ -133,8 +133,8 @@ def vectors_query(unscored: str, missing: list[dict[str, Any]]) -> str:
 
 
 # vectors of a batch, of each kind, on which single precision is held against double, and how far it
-# may be off: a tenth of what the scorers of two engines may differ
-_CHECKED_ROWS, _MOST_OFF = 64, 1e-6
+# may be off: less than half of what the scorers of two engines may differ
+_CHECKED_ROWS, _MOST_OFF = 32, 4e-6
 
 
 @dataclass(frozen=True)
