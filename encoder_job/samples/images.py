@@ -11,7 +11,6 @@ from PIL import Image
 from encoder_job.landing import Landing
 from encoder_job.samples.synthetic import (
     Sample,
-    account_events,
     created_at,
     object_row,
     part_of,
@@ -63,15 +62,8 @@ def write_sample(landing: Landing, manifest: Path, found: LabelledImages, count:
                 "landed_at": None,
             }
         )
-    accounts = account_events(row["customer_id"] for row in objects)
-    events = {"decision_events": decisions, "account_events": accounts}
-    is_changed = write(landing, manifest, objects, events)
-    counts = {
-        f"images of {found.subject}s": len(objects),
-        "real labels": len(decisions),
-        "synthetic account events": len(accounts),
-    }
-    return Sample(counts, is_changed)
+    counts = {f"images of {found.subject}s": len(objects), "real labels": len(decisions)}
+    return write(landing, manifest, objects, {"decision_events": decisions}, counts)
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -21,7 +21,6 @@ from encoder_job.folder_landing import replace_file
 from encoder_job.landing import Landing
 from encoder_job.samples.synthetic import (
     Sample,
-    account_events,
     created_at,
     object_row,
     part_of,
@@ -76,15 +75,8 @@ def write_sample(
         for snippet in snippets
     ]
     ratings = [event for snippet in snippets for event in _rating_events(snippet)]
-    accounts = account_events(snippet.customer_id for snippet in snippets)
-    events = {"rating_events": ratings, "account_events": accounts}
-    is_changed = write(landing, manifest, objects, events)
-    counts = {
-        "texts": len(objects),
-        "real ratings": len(ratings),
-        "synthetic account events": len(accounts),
-    }
-    return Sample(counts, is_changed)
+    counts = {"texts": len(objects), "real ratings": len(ratings)}
+    return write(landing, manifest, objects, {"rating_events": ratings}, counts)
 
 
 def _rating_events(snippet: Snippet) -> Iterator[dict]:

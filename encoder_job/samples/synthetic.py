@@ -55,7 +55,7 @@ def object_row(object_id: str, customer_id: str, reference: str, content: str | 
     }
 
 
-def account_events(customers: Iterable[str]) -> list[dict]:
+def _account_events(customers: Iterable[str]) -> list[dict]:
     """Return the opening, and of some the closing and reopening, of every customer's account."""
     return [event for customer in sorted(set(customers)) for event in _of_account(customer)]
 
@@ -77,9 +77,17 @@ def _of_account(customer: str) -> Iterator[dict]:
 
 
 def write(
-    landing: Landing, manifest: Path, objects: list[dict], events: dict[str, list[dict]]
-) -> bool:
-    """Write a manifest and land business events; the same bytes every time. True if new."""
+    landing: Landing,
+    manifest: Path,
+    objects: list[dict],
+    events: dict[str, list[dict]],
+    counts: dict[str, int],
+) -> Sample:
+    """Write a manifest, land business events and those of the customers' accounts.
+
+    The same bytes every time. `counts` are what there is to tell of the sample beside accounts.
+    """
+    accounts = _account_events(row["customer_id"] for row in objects)
     is_text = isinstance(objects[0]["content"], str)
     schema = pa.schema(
         [
@@ -92,11 +100,11 @@ def write(
     )
     landing.ensure_tables()
     changed = [_write_manifest(manifest, pa.Table.from_pylist(objects, schema))]
-    for table, rows in events.items():
+    for table, rows in (events | {"account_events": accounts}).items():
         ids = [row["event_id"] for row in rows]
         part = pa.Table.from_pylist(rows, SCHEMAS[table])
         changed.append(landing.write_part(table, part, ids))
-    return any(changed)
+    return Sample(counts | {"synthetic account events": len(accounts)}, any(changed))
 
 
 def _write_manifest(path: Path, manifest: pa.Table) -> bool:
