@@ -31,10 +31,11 @@ from encoder_job.identity import KEY_VARIABLE, ContentMac
 from encoder_job.landing import open_landing
 from encoder_job.readers import Source
 from encoder_job.runner import Runner
+from encoder_job.storage import shown
 
 _NAMESPACE = "encoder-job"
 # a worker's error comes back as text, amid that of Beam: what of it may be shown is marked
-_KINDS = {True: "refused", False: "unexpected"}
+_KINDS = {kind.__name__: kind for kind in (Refusal, Unexpected)}
 _MARKED = "<encoder-job {}>{}</encoder-job>"
 _MARK = re.compile(r"<encoder-job (\w+)>(.*?)</encoder-job>", re.DOTALL)
 _LOCAL_WORKER = "run_worker"  # the name that Beam gives the thread of a local worker process
@@ -73,15 +74,21 @@ class EncodeShard(apache_beam.DoFn):
             except BaseException as error:
                 # what the runner believes to be landed may not be: the next attempt looks again
                 _opened.clear()
-                is_refused = isinstance(error, Refusal)
-                told = str(error) if is_refused else withheld(error)
-                raise RuntimeError(_MARKED.format(_KINDS[is_refused], told)) from None
+                if not isinstance(error, Refusal):
+                    error = Unexpected(withheld(error))
+                raise RuntimeError(_MARKED.format(type(error).__name__, error)) from None
             for name, count in (runner.counts - before).items():
                 Metrics.counter(_NAMESPACE, name).inc(count)
         yield from ()
 
     def _open(self) -> tuple[Source, Runner]:
         if self._run_id not in _opened:
+            landing = open_landing(self._assigned.landing)
+            if not landing.has_tables():
+                raise Refusal(
+                    f"landing {shown(self._assigned.landing)}: a worker finds no tables there; "
+                    "give a --landing that every worker reaches"
+                )
             mac = ContentMac.from_environment()
             if mac.key_id != self._key_id:
                 raise Refusal(
@@ -92,7 +99,7 @@ class EncodeShard(apache_beam.DoFn):
                 self._assigned.open_encoder(),
                 self._assigned.registered,
                 mac,
-                open_landing(self._assigned.landing),
+                landing,
                 run_id=self._run_id,
             )
             _opened[self._run_id] = (self._assigned.open_source(), runner)
@@ -117,11 +124,12 @@ def _can_end() -> Iterator[None]:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
-    except RuntimeError as error:
+    except Exception as error:
+        # of whichever runner
         found = _MARK.search(str(error))
         if not found:
             raise
-        raise (Refusal if found[1] == _KINDS[True] else Unexpected)(found[2]) from None
+        raise _KINDS[found[1]](found[2]) from None
     except KeyboardInterrupt:
         if not is_lost.is_set():
             raise
@@ -145,13 +153,13 @@ def run_on_beam(assigned: Assignment, source: Source, runner: Runner, options: l
     flags = [*_HERE, *options] if is_here else options
     encode = EncodeShard(assigned, runner.run_id, runner.mac.key_id)
     pipeline = apache_beam.Pipeline(options=PipelineOptions(flags))
-    _ = (
-        pipeline
-        | "Shards" >> apache_beam.Create(list(source.shards()))
-        | "Spread" >> apache_beam.Reshuffle()
-        | "Encode" >> apache_beam.ParDo(encode)
-    )
     with runner.recorded(), _can_end():
+        _ = (
+            pipeline
+            | "Shards" >> apache_beam.Create(list(source.shards()))
+            | "Spread" >> apache_beam.Reshuffle()
+            | "Encode" >> apache_beam.ParDo(encode)
+        )
         result = pipeline.run()
         try:
             result.wait_until_finish()

@@ -20,6 +20,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery, bigquery_storage
 
+from encoder_job.erasure import Erased, record_owned_objects
 from encoder_job.errors import Refusal
 from encoder_job.identity import canonical_hash
 from encoder_job.schemas import SCHEMAS, SUBJECTS, tables_with_subjects
@@ -86,6 +87,15 @@ class BigQueryLanding:
                     found.schema = [*found.schema, *lacking]
                     self._client.update_table(found, ["schema"])
 
+    def has_tables(self) -> bool:
+        """Tell whether somebody has made the tables."""
+        with self._clear_errors(f"dataset {self._dataset}"):
+            try:
+                self._client.get_table(self._reference("encoder_runs"))
+            except NotFound:
+                return False
+        return True
+
     def write_part(self, table: str, rows: Iterable[dict] | pa.Table, ids: object) -> bool:
         """Land rows by one load job, named by their ids. True if this changed the table."""
         if not isinstance(rows, pa.Table):
@@ -113,37 +123,18 @@ class BigQueryLanding:
             for batch in rows.to_arrow_iterable(bqstorage_client=self._storage):
                 yield {name: batch.column(name).to_pylist() for name in columns}
 
-    def erase(self) -> Counter[str]:
+    def erase(self, erased: Erased) -> Counter[str]:
         """Delete the rows of erased customers and objects, a statement a table; rows by table."""
-        requests, objects, failures, erased = (
-            f"`{self._reference(table)}`"
-            for table in (
-                "erasure_requests",
-                "object_events",
-                "encoding_failures",
-                "erased_objects",
-            )
-        )
-        is_heard = "subject_id is not null and event_id is not null and requested_at is not null"
-        asked = f"select trim(subject_id) from {requests} where {is_heard} and scope"  # noqa: S608
-        recorded = f"select subject_hash from {erased}"  # noqa: S608
-        # a failure may also be that a row named another customer than the object's own rows
-        owned = f"select object_id from {objects} where object_id is not null"  # noqa: S608
-        self._change(
-            "erased_objects",
-            f"insert into {erased} (subject_hash, request_id, landed_at) "  # noqa: S608
-            f"select {_OBJECT_HASH}, min(requests.event_id), current_timestamp() "
-            f"from (select object_id, customer_id from {objects} union all "
-            f"select object_id, customer_id from {failures} where object_id not in ({owned})) "
-            f"as owners inner join {requests} as requests "
-            "on owners.customer_id = trim(requests.subject_id) "
-            f"where requests.scope = 'customer' and {is_heard} and object_id is not null "
-            f"and {_OBJECT_HASH} not in ({recorded}) group by 1",
-        )
+        record_owned_objects(self, erased)
+        recorded = f"select subject_hash from `{self._reference('erased_objects')}`"  # noqa: S608
         conditions = {
-            "object_id": f"object_id in ({asked} = 'object') or {_OBJECT_HASH} in ({recorded})",
-            "customer_id": f"customer_id in ({asked} = 'customer')",
+            "object_id": f"object_id in unnest(@objects) or {_OBJECT_HASH} in ({recorded})",
+            "customer_id": "customer_id in unnest(@customers)",
         }
+        subjects = [
+            bigquery.ArrayQueryParameter(name, "STRING", sorted(named))
+            for name, named in (("objects", erased.objects), ("customers", erased.customers))
+        ]
         removed: Counter[str] = Counter()
         for table in tables_with_subjects():
             held = {name: conditions[name] for name in SUBJECTS if name in SCHEMAS[table].names}
@@ -152,18 +143,13 @@ class BigQueryLanding:
                 # erasure, or nothing would tell whose it was
                 held["customer_id"] += " and object_id is null"
             of_subjects = " or ".join(f"({condition})" for condition in held.values())
-            removed[table] += self._change(
-                table,
-                f"delete from `{self._reference(table)}` where {of_subjects}",  # noqa: S608
-            )
+            statement = f"delete from `{self._reference(table)}` where {of_subjects}"  # noqa: S608
+            with self._clear_errors(f"table {table}"):
+                config = bigquery.QueryJobConfig(query_parameters=subjects)
+                job = self._client.query(statement, job_config=config)
+                job.result()
+            removed[table] += job.num_dml_affected_rows or 0
         return removed
-
-    def _change(self, table: str, statement: str) -> int:
-        """Run a statement that changes a table. Returns how many rows it changed."""
-        with self._clear_errors(f"table {table}"):
-            job = self._client.query(statement)
-            job.result()
-        return job.num_dml_affected_rows or 0
 
     def _load(self, part: BytesIO, table: bigquery.Table, job_id: str) -> bool | None:
         """Load a part; False if a job of this id has loaded it, None if that job had failed."""

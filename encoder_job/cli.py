@@ -23,6 +23,7 @@ from encoder_job.errors import (
 )
 from encoder_job.progress import FORMATS, Progress
 from encoder_job.registry import MODALITIES, STATES, EncoderRow, Registry
+from encoder_job.storage import shown
 
 if TYPE_CHECKING:
     from encoder_job.readers import Source
@@ -290,21 +291,22 @@ def erase(landing: LandingOption = "landing/") -> int:
     from encoder_job.landing import open_landing
 
     target = open_landing(landing)
-    requested = requested_erasures(target)
-    if not requested:
+    # nothing is made where nobody asks for anything
+    if not requested_erasures(target):
         raise Refusal(
-            f"landing {landing}: no erasure_requests have landed here that name anybody; check "
-            "the landing"
-        )
-    if requested.unclear_requests:
-        raise Refusal(
-            f"landing {landing}: erasure_requests: event_id {min(requested.unclear_requests)} "
-            "names several subjects; take the wrong rows out, and run the same command again: "
-            "nothing was erased"
+            f"landing {shown(landing)}: no erasure_requests have landed here that name anybody; "
+            "check the landing"
         )
     with target.alone():
+        erased = requested_erasures(target)
+        if erased.unclear_requests:
+            raise Refusal(
+                f"landing {shown(landing)}: erasure_requests: event_id "
+                f"{min(erased.unclear_requests)} names several subjects; take the wrong rows out, "
+                "and run the same command again: nothing was erased"
+            )
         target.ensure_tables()
-        removed = target.erase()
+        removed = target.erase(erased)
     told = ", ".join(f"{count} of {table}" for table, count in sorted(removed.items()) if count)
     typer.echo(f"erased rows: {told or 'none were left'}")
     return 0
@@ -356,7 +358,7 @@ def sample(
         made = images.write_sample(target, place, labelled, image_count)
     told = ", ".join(f"{count} {kind}" for kind, count in made.counts.items())
     typer.echo(
-        f"{place} and {landing}: {told}: "
+        f"{place} and {shown(landing)}: {told}: "
         f"{'written' if made.is_changed else 'already there, nothing changed'}"
     )
     return 0

@@ -1,10 +1,12 @@
 """Whose objects are to be erased: they are encoded no more, and their landed rows are removed."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from encoder_job.landing import Landing
+from encoder_job.schemas import SUBJECTS
 
 REQUEST_COLUMNS = ["event_id", "scope", "subject_id", "requested_at"]
 
@@ -66,6 +68,39 @@ def requested_erasures(landing: Landing) -> Erased:
     for batch in landing.read("erased_objects", ["subject_hash"]):
         erased.object_hashes.update(batch["subject_hash"])
     return erased
+
+
+def record_owned_objects(landing: Landing, erased: Erased) -> None:
+    """Record which objects are an erased customer's, before what tells so is removed."""
+    found: dict[str, str] = {}
+    # a failure may also be that a row named another customer than the object's own rows
+    failed = {
+        object_id: request
+        for object_id, request in _owned(landing, "encoding_failures", erased)
+        if request is not None
+    }
+    for object_id, request in _owned(landing, "object_events", erased):
+        failed.pop(object_id, None)
+        if request is not None:
+            one = object_hash(object_id)
+            found[one] = min(request, found.get(one, request))
+    found |= {object_hash(object_id): request for object_id, request in failed.items()}
+    new = sorted(found.keys() - erased.object_hashes)
+    if new:
+        landed_at = datetime.now(UTC)
+        rows = [
+            {"subject_hash": one, "request_id": found[one], "landed_at": landed_at} for one in new
+        ]
+        landing.write_part("erased_objects", rows, new)
+        erased.object_hashes.update(new)
+
+
+def _owned(landing: Landing, table: str, erased: Erased) -> Iterator[tuple[str, str | None]]:
+    """Yield the objects of a table, each with the request that names its customer, if any."""
+    for batch in landing.read(table, list(SUBJECTS)):
+        for object_id, customer_id in zip(*batch.values(), strict=True):
+            if object_id is not None:
+                yield object_id, erased.customers.get(customer_id)
 
 
 def _is_time(value: object) -> bool:

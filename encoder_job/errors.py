@@ -42,13 +42,17 @@ REASONS = {
     "invalid_landed_at": "a time is ISO 8601, UTC where it names no zone",
     "in_the_future": "the time lies more than a day ahead of this machine's clock; mend it",
     "invalid_content": "`content` holds a text, or an image's bytes; `content_uri` is a text",
-    "empty_content": "there is nothing to encode",
+    "empty_content": "there is nothing to encode; what is there later needs a new "
+    "`object_version` with a time of its own",
     "content_missing": "there is nothing at `content_uri`",
     "content_unreadable": "what is at `content_uri` could not be opened, nor given by a database",
     "content_too_large": "a content has at most 100 MB; keep it out of the source, or cut it",
-    "image_too_large": "an image has at most 100 million pixels; make it smaller",
-    "image_unreadable": "this is no whole JPEG, PNG or WebP image; export it again",
-    "content_changed": "other content under the same version; give it a new `object_version`",
+    "image_too_large": "an image has at most 100 million pixels; make it smaller, as a new "
+    "`object_version` with a time of its own",
+    "image_unreadable": "this is no whole JPEG, PNG or WebP image; export it again, as a new "
+    "`object_version` with a time of its own",
+    "content_changed": "other content under the same version; give it a new `object_version` with "
+    "a time of its own",
     "version_without_time": "another version came into being at that very time, so nobody can tell "
     "which is the newer; give each version its own `object_created_at`",
     "duplicate_object": "the same id and version with other metadata; keep one of the two",

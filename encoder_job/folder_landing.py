@@ -14,14 +14,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from encoder_job.erasure import Erased, object_hash, requested_erasures
+from encoder_job.erasure import Erased, record_owned_objects
 from encoder_job.errors import Refusal
 from encoder_job.identity import canonical_hash
-from encoder_job.readers.base import filesystem_of, is_damage, opening_refusal
 from encoder_job.schemas import SCHEMAS, SUBJECTS, optional_columns, tables_with_subjects
+from encoder_job.storage import (
+    TEMPORARY,
+    filesystem_of,
+    is_damage,
+    opening_refusal,
+    replace_file,
+    shown,
+)
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_PART, _TEMPORARY = "part-", ".part"
+_PART = "part-"
 _STALE_SECONDS = 3600
 # what these store can be seen only when it is whole
 _OBJECT_STORES = {"s3", "gs", "abfs", "oss", "oci", "memory"}
@@ -35,7 +42,7 @@ class FolderLanding:
     part_seconds = 60.0
 
     def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
+        self.prefix = shown(prefix)
         try:
             self._fs, self._root = filesystem_of(prefix)
         except (ValueError, ImportError) as error:
@@ -83,6 +90,11 @@ class FolderLanding:
                 self._write(path, schema.empty_table())
             self._clear_up(table)
 
+    def has_tables(self) -> bool:
+        """Tell whether somebody has made the tables."""
+        with self._clear_errors(self._root):
+            return self._fs.exists(f"{self._root}/encoder_runs/empty.parquet")
+
     def write_part(self, table: str, rows: Iterable[dict] | pa.Table, ids: object) -> bool:
         """Land rows as one part, named by their ids. True if this changed the folder."""
         if not isinstance(rows, pa.Table):
@@ -102,50 +114,17 @@ class FolderLanding:
                         for name in columns
                     }
 
-    def erase(self) -> Counter[str]:
+    def erase(self, erased: Erased) -> Counter[str]:
         """Rewrite every part that holds rows of erased customers and objects; rows by table."""
-        erased = requested_erasures(self)
         # nobody else is at work here, so these are left by killed runs
         for table in SCHEMAS:
             self._clear_up(table, is_alone=True)
-        self._remember_objects(erased)
+        record_owned_objects(self, erased)
         removed: Counter[str] = Counter()
         for table in tables_with_subjects():
             for path in self._parts(table):
                 removed[table] += self._rewrite(path, erased, table == "object_events")
         return removed
-
-    def _remember_objects(self, erased: Erased) -> None:
-        """Record which objects are an erased customer's, before what tells so is removed."""
-        found: dict[str, str] = {}
-        # a failure may also be that a row named another customer than the object's own rows
-        failed = {
-            object_id: request
-            for object_id, request in self._owned("encoding_failures", erased)
-            if request is not None
-        }
-        for object_id, request in self._owned("object_events", erased):
-            failed.pop(object_id, None)
-            if request is not None:
-                one = object_hash(object_id)
-                found[one] = min(request, found.get(one, request))
-        found |= {object_hash(object_id): request for object_id, request in failed.items()}
-        new = sorted(found.keys() - erased.object_hashes)
-        if new:
-            landed_at = datetime.now(UTC)
-            rows = [
-                {"subject_hash": one, "request_id": found[one], "landed_at": landed_at}
-                for one in new
-            ]
-            self.write_part("erased_objects", rows, new)
-            erased.object_hashes.update(new)
-
-    def _owned(self, table: str, erased: Erased) -> Iterator[tuple[str, str | None]]:
-        """Yield the objects of a table, each with the request that names its customer, if any."""
-        for batch in self.read(table, list(SUBJECTS)):
-            for object_id, customer_id in zip(*batch.values(), strict=True):
-                if object_id is not None:
-                    yield object_id, erased.customers.get(customer_id)
 
     def _rewrite(self, path: str, erased: Erased, keeps_unrecorded: bool) -> int:
         """Leave the rows of erased subjects out of a part. Returns how many there were."""
@@ -209,7 +188,7 @@ class FolderLanding:
                 return
             # on any other server under a name that no reader looks for, and then renamed: onto
             # another file not every server can
-            temporary = f"{folder}/.{name}.{secrets.token_hex(4)}{_TEMPORARY}"
+            temporary = f"{folder}/.{name}.{secrets.token_hex(4)}{TEMPORARY}"
             self._fs.pipe_file(temporary, content)
             if self._fs.exists(path):
                 self._fs.rm_file(path)
@@ -223,9 +202,9 @@ class FolderLanding:
         """
         for path in self._fs.find(f"{self._root}/{table}"):
             folder, _, name = path.rpartition("/")
-            if not (name.startswith(".") and name.endswith(_TEMPORARY)):
+            if not (name.startswith(".") and name.endswith(TEMPORARY)):
                 continue
-            part = f"{folder}/{name[1:].removesuffix(_TEMPORARY).rpartition('.')[0]}"
+            part = f"{folder}/{name[1:].removesuffix(TEMPORARY).rpartition('.')[0]}"
             # another run at the same time may be done with it
             with contextlib.suppress(FileNotFoundError):
                 if not (is_alone or self._is_stale(path)):
@@ -287,25 +266,6 @@ class FolderLanding:
                 f"landing {self.prefix} {told} and run the same command again "
                 f"(at {self._shown(path)}; no half-written part is left)"
             ) from None
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a local file so that a reader, or a kill at any moment, finds it old or new, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _not_erased(batch: pa.RecordBatch, erased: Erased, keeps_unrecorded: bool) -> pa.Array:

@@ -56,19 +56,21 @@ class Known:
 
     def version(self, object_id: str, object_version: str) -> Version | None:
         """Return what is known of a version."""
-        found = self._first("versions", _digest(object_id, object_version))
+        found = self._first("versions", digest(object_id, object_version))
         return found and Version(*found[1:])
 
     def put_version(self, object_id: str, object_version: str, version: Version) -> None:
         """Remember a version, in place of what was known of it."""
-        name = _digest(object_id, object_version)
+        name = digest(object_id, object_version)
         marks = ", ".join(f"{column} = ?" for column in Version._fields)
         if not self._ask(f"update versions set {marks} where id = ?", *version, name).rowcount:  # noqa: S608
             self._insert("versions", [(name, *version)])
 
-    def version_at(self, object_id: str, moment: datetime, object_version: str) -> str:
-        """Return which version of an object is known of a moment: this one, if none was."""
-        name = _digest(object_id, moment)
+    def version_at(
+        self, object_id: str, moments: tuple[datetime, datetime], object_version: str
+    ) -> str:
+        """Return which version of an object became known, and was made, then: else this one."""
+        name = digest(object_id, *moments)
         if found := self._first("moments", name):
             return found[1]
         self._insert("moments", [(name, object_version)])
@@ -84,7 +86,7 @@ class Known:
 
     def add_failure(self, object_id: str | None, object_version: str, reason: str) -> bool:
         """Remember a failure. True if it is new."""
-        name = _digest(object_id, object_version, reason)
+        name = digest(object_id, object_version, reason)
         if self._first("failures", name):
             return False
         self._insert("failures", [(name,)])
@@ -102,12 +104,8 @@ class Known:
         self._database.executemany(f"insert into {table} values ({marks})", rows)  # noqa: S608
 
 
-def metadata_digest(customer_id: str, source_reference: str, created_at: datetime) -> bytes:
-    """Return what differs where one of an object's descriptions does."""
-    return _digest(customer_id, source_reference, created_at)
-
-
-def _digest(*values: str | datetime | None) -> bytes:
+def digest(*values: str | datetime | None) -> bytes:
+    """Return what differs where one of the values does."""
     # a time is told as a text: one of Parquet names its zone in another way
     texts = [it and str(it) for it in values]
     return blake2b(repr(texts).encode(), digest_size=16).digest()
@@ -121,9 +119,9 @@ def _landed_versions(landing: Landing) -> Iterator[tuple[list[tuple], list[tuple
         for object_id, version, *macs, customer_id, reference, created, landed in zip(
             *(batch[name] for name in columns + described), strict=True
         ):
-            moments.append((_digest(object_id, landed or created), version))
-            metadata = metadata_digest(customer_id, reference, created)
-            versions.append((_digest(object_id, version), *macs, metadata, False))
+            moments.append((digest(object_id, landed or created, created), version))
+            metadata = digest(customer_id, reference, created)
+            versions.append((digest(object_id, version), *macs, metadata, False))
         yield moments, versions
 
 
@@ -139,4 +137,4 @@ def _landed_failures(landing: Landing, encoder_id: str) -> Iterator[tuple]:
     for batch in landing.read("encoding_failures", columns):
         for *key, found in zip(*batch.values(), strict=True):
             if found == encoder_id:
-                yield (_digest(*key),)
+                yield (digest(*key),)

@@ -3,9 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    from encoder_job.erasure import Erased
 
 
 class Landing(Protocol):
@@ -20,6 +23,9 @@ class Landing(Protocol):
     def ensure_tables(self) -> None:
         """Make every landing table that is not there yet, typed and empty, and add new columns."""
 
+    def has_tables(self) -> bool:
+        """Tell whether somebody has made the tables."""
+
     def write_part(self, table: str, rows: Iterable[dict] | pa.Table, ids: object) -> bool:
         """Land rows as one part, whole or not at all. True if this changed the landing.
 
@@ -29,7 +35,7 @@ class Landing(Protocol):
     def read(self, table: str, columns: list[str]) -> Iterator[dict[str, list]]:
         """Yield these columns of all that has landed, a batch at a time."""
 
-    def erase(self) -> Counter[str]:
+    def erase(self, erased: "Erased") -> Counter[str]:
         """Remove the rows of all customers and objects that requests name; rows by table.
 
         Requests stay. Which objects are a customer's is recorded first, as hashes, so that a killed

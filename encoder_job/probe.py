@@ -16,7 +16,7 @@ from PIL import Image
 
 from encoder_job.encoders.base import Encoded, Encoder, tolerance_of
 from encoder_job.errors import Refusal
-from encoder_job.folder_landing import replace_file
+from encoder_job.storage import replace_file
 
 # written for this project: short and long, plain and odd, and one longer than most encoders take
 TEXTS = (

@@ -44,7 +44,7 @@ class Progress:
         """Tell how many objects are done."""
         if self._bar:
             self._bar.update(done - self._bar.n)
-        elif time.monotonic() - self._last >= _LINE_SECONDS:
+        elif done and time.monotonic() - self._last >= _LINE_SECONDS:
             self._last = time.monotonic()
             rate = done / (self._last - self._since)
             left = (self._total - done) / rate

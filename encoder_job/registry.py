@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from encoder_job.errors import Refusal
-from encoder_job.folder_landing import replace_file
+from encoder_job.storage import replace_file
 
 MODALITIES = ("text", "image")
 STATES = ("candidate", "active", "retired")

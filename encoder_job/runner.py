@@ -25,7 +25,7 @@ from encoder_job.erasure import requested_erasures
 from encoder_job.errors import Refusal
 from encoder_job.identity import ContentMac, event_id
 from encoder_job.isolation import encode_each
-from encoder_job.known import Known, Version, metadata_digest
+from encoder_job.known import Known, Version, digest
 from encoder_job.landing import Landing
 from encoder_job.readers import Row, Source
 from encoder_job.registry import EncoderRow
@@ -187,7 +187,10 @@ class Runner:
         """Tell a source that can leave rows out whether a row is to be read."""
         if self._erased.covers(object_id, customer_id):
             self.counts["erased"] += 1
-        elif self._known.has_event(self._event_id(object_id, object_version)):
+        # a vector without its object is of a landing that lost a part, which is made again
+        elif self._known.has_event(self._event_id(object_id, object_version)) and (
+            self._known.version(object_id, object_version)
+        ):
             self.counts["already"] += 1
         else:
             return True
@@ -219,13 +222,13 @@ class Runner:
         key = (row.object_id, row.object_version)
         content = row.content
         mac = self.mac.of(content.encode() if isinstance(content, str) else content)
-        metadata = metadata_digest(row.customer_id, row.source_reference, row.object_created_at)
+        metadata = digest(row.customer_id, row.source_reference, row.object_created_at)
         found = Version(self.mac.key_id, mac, metadata, is_seen=True)
         known = self._known.version(*key)
         if known is None:
-            moment = row.landed_at or row.object_created_at
-            # two versions of one moment have no order
-            if self._known.version_at(row.object_id, moment, row.object_version) != key[1]:
+            # two versions that became known at one moment, and are of one moment, have no order
+            moments = (row.landed_at or row.object_created_at, row.object_created_at)
+            if self._known.version_at(row.object_id, moments, row.object_version) != key[1]:
                 return "version_without_time"
             self._known.put_version(*key, found)
             batch.objects.append(self._object_event(row, mac))

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from encoder_job.encoders.base import Inputs, tolerance_of
-from encoder_job.folder_landing import replace_file
 from encoder_job.identity import canonical_hash
+from encoder_job.storage import replace_file
 
 if TYPE_CHECKING:
     import torch

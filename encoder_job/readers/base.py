@@ -16,12 +16,9 @@ from typing import Protocol
 from uuid import UUID
 
 import fsspec
-import pyarrow as pa
-from fsspec.implementations.cached import CachingFileSystem
-from fsspec.implementations.local import LocalFileSystem
-from fsspec.registry import known_implementations
 
 from encoder_job.errors import Refusal
+from encoder_job.storage import filesystem_of, package_for, read_at_most
 
 CLOCK_TOLERANCE = timedelta(days=1)
 REQUIRED = ("object_id", "customer_id", "source_reference", "object_created_at")
@@ -75,6 +72,8 @@ class Record:
 
 # whether an object's id, version and customer are to be read
 Wanted = Callable[[str, str, str | None], bool]
+# the filesystem and the path of a content that lies beside its manifest
+Beside = Callable[[str], tuple[fsspec.AbstractFileSystem, str]]
 
 
 class Source(Protocol):
@@ -130,12 +129,12 @@ class RowParser:
         self,
         records: Iterable[Record],
         is_wanted: Wanted,
-        fetch_beside: Callable[[str], bytes] | None = None,
+        beside: Beside | None = None,
     ) -> Iterator[Row | None]:
         """Yield the rows in order; their contents are fetched side by side, a few rows ahead.
 
         What lies elsewhere is fetched only for rows that are wanted; other rows are left out.
-        `fetch_beside` opens a path without a scheme, which otherwise is a local file.
+        `beside` says where a path without a scheme lies, which otherwise is a local file.
         """
         # rows to come, with what each may take
         ahead: deque[tuple[Future[Row], int]] = deque()
@@ -154,7 +153,7 @@ class RowParser:
                     len(ahead) > _AHEAD or sum(starmap(_held_bytes, ahead)) + most > self._memory
                 ):
                     yield from self._next(ahead)
-                completed = pool.submit(self._completed, row, record, fetch_beside)
+                completed = pool.submit(self._completed, row, record, beside)
                 ahead.append((completed, most))
             while ahead:
                 yield from self._next(ahead)
@@ -186,12 +185,10 @@ class RowParser:
                 raise record.fault
         return row
 
-    def _completed(
-        self, row: Row, record: Record, fetch_beside: Callable[[str], bytes] | None
-    ) -> Row:
+    def _completed(self, row: Row, record: Record, beside: Beside | None) -> Row:
         if row.fault is None:
             with _faults_of(row):
-                row.content = self._content(record.values, fetch_beside)
+                row.content = self._content(record.values, beside)
                 if not row.content.strip():
                     raise Fault("empty_content")
         return row
@@ -211,10 +208,10 @@ class RowParser:
         if (row.landed_at or row.object_created_at) > datetime.now(UTC) + CLOCK_TOLERANCE:
             raise Fault("in_the_future")
 
-    def _content(self, values: dict, fetch_beside: Callable[[str], bytes] | None) -> str | bytes:
+    def _content(self, values: dict, beside: Beside | None) -> str | bytes:
         content = values.get("content")
         if _is_elsewhere(values):
-            content = _fetched(_decoded(values["content_uri"], "invalid_content"), fetch_beside)
+            content = _fetched(_decoded(values["content_uri"], "invalid_content"), beside)
         elif content is None:
             raise Fault("missing_content")
         if isinstance(content, memoryview):
@@ -228,11 +225,10 @@ class RowParser:
         return _decoded(content, "invalid_content") if self._is_text else content
 
 
-def _fetched(uri: str, fetch_beside: Callable[[str], bytes] | None) -> bytes:
+def _fetched(uri: str, beside: Beside | None) -> bytes:
     try:
-        if "://" in uri or fetch_beside is None:
-            return read_some(*filesystem_of(uri))
-        return fetch_beside(uri)
+        place = filesystem_of(uri) if "://" in uri or beside is None else beside(uri)
+        return read_at_most(*place, MOST_BYTES)
     except FileNotFoundError:
         raise Fault("content_missing") from None
     except ImportError:
@@ -269,52 +265,6 @@ def _most_bytes(record: Record) -> int:
 
 def _held_bytes(row: Future[Row], most: int) -> int:
     return sys.getsizeof(row.result().content) if row.done() else most
-
-
-def filesystem_of(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """Open a URL or a path. Raise ValueError where contents would be kept on this machine."""
-    links = url.split("::")
-    # a path alone may be named as a protocol is
-    protocols = [it.partition("://")[0] for it in links if len(links) > 1 or "://" in it]
-    if any(map(_keeps_copies, protocols)):
-        raise ValueError("contents are not to be kept on this machine")
-    return fsspec.core.url_to_fs(url)
-
-
-def _keeps_copies(protocol: str) -> bool:
-    return protocol in fsspec.available_protocols() and issubclass(
-        fsspec.get_filesystem_class(protocol), CachingFileSystem
-    )
-
-
-def package_for(url: str) -> str:
-    """Tell what fsspec needs for a URL, in its own words."""
-    return known_implementations.get(url.partition("://")[0], {}).get("err", "install it")
-
-
-def opening_refusal(what: str, url: str, error: Exception, otherwise: str) -> Refusal:
-    """Refuse a URL that cannot be opened; `otherwise` is the remedy where no package is missing."""
-    remedy = package_for(url) if isinstance(error, ImportError) else otherwise
-    return Refusal(f"{what} {url}: cannot be opened ({type(error).__name__}); {remedy}")
-
-
-def is_damage(error: Exception) -> bool:
-    """Whether a Parquet file is damaged, rather than its store at fault.
-
-    Of a damage pyarrow tells as its own errors, or as a plain OSError without a number.
-    """
-    if isinstance(error, OSError) and not isinstance(error, pa.ArrowException):
-        return type(error) is OSError and error.errno is None
-    return isinstance(error, (pa.ArrowException, KeyError))
-
-
-def read_some(fs: fsspec.AbstractFileSystem, path: str) -> bytes:
-    """Read a file, but no more of it than tells that it is too large."""
-    # whoever opens a pipe waits for a writer
-    if isinstance(fs, LocalFileSystem) and fs.info(path)["type"] != "file":
-        raise ValueError("this is no file")
-    with fs.open(path, "rb") as file:
-        return file.read(MOST_BYTES + 1)
 
 
 def _decoded(value: object, otherwise: str) -> str:

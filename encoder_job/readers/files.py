@@ -3,7 +3,9 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+import posixpath
+import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from math import ceil, inf
@@ -19,20 +21,18 @@ from encoder_job.readers.base import (
     COLUMNS,
     CONTENT,
     MOST_BYTES,
+    Beside,
     Fault,
     Record,
     Row,
     RowParser,
     Wanted,
-    filesystem_of,
-    is_damage,
-    opening_refusal,
-    read_some,
     require,
     text_of,
     time_of,
 )
 from encoder_job.readers.shards import Ranges, split
+from encoder_job.storage import filesystem_of, is_damage, opening_refusal, shown
 
 # newest first, files are read again for every window of rows: of at least so many, and so often
 _WINDOW_ROWS, _MOST_WINDOWS = 20_000, 20
@@ -53,7 +53,7 @@ class Manifest:
     """One file, or a folder of files, locally or at any fsspec URL."""
 
     def __init__(self, source: str, modality: str, memory: int) -> None:
-        self.source, self._memory = source, memory
+        self._url, self._memory, self._own = source, memory, threading.local()
         self._parse = RowParser(modality, memory)
         try:
             self._fs, self._path = filesystem_of(source)
@@ -63,14 +63,18 @@ class Manifest:
         except Exception as error:
             raise opening_refusal("source", source, error, "check the path") from None
         if not is_there:
-            raise Refusal(f"source {source}: there is no such file or folder; check the path")
-        self._root = self._path if is_folder else _parent(self._path)
+            raise Refusal(
+                f"source {shown(source)}: there is no such file or folder; check the path"
+            )
+        self._root = self._path if is_folder else posixpath.dirname(self._path)
         self._files = sorted(
             path for path in files if path.endswith(FORMATS) and "/." not in f"/{self._name(path)}"
         )
         if not self._files:
             what = "holds no" if is_folder else "is no"
-            raise Refusal(f"source {source}: {what} manifest; give one of {', '.join(FORMATS)}")
+            raise Refusal(
+                f"source {shown(source)}: {what} manifest; give one of {', '.join(FORMATS)}"
+            )
 
     def check(self) -> int:
         """Refuse what is wrong with whole files, before anything lands. Returns the rows."""
@@ -136,11 +140,14 @@ class Manifest:
                 upper = lower
         yield -inf, upper
 
-    def _beside(self, path: str) -> Callable[[str], bytes]:
-        def fetch(uri: str) -> bytes:
-            return read_some(self._fs, uri if uri.startswith("/") else f"{_parent(path)}/{uri}")
+    def _beside(self, path: str) -> Beside:
+        def place(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
+            # a filesystem can hold one open archive or connection, which two threads would share
+            if not hasattr(self._own, "fs"):
+                self._own.fs, _ = filesystem_of(self._url)
+            return self._own.fs, posixpath.join(posixpath.dirname(path), uri)
 
-        return fetch
+        return place
 
     def _file(self, path: str) -> "_File":
         kind = _Parquet if path.endswith(".parquet") else _Csv if path.endswith(".csv") else _Json
@@ -244,7 +251,9 @@ class _Csv(_File):
         """Split a file into cells, leaving the bytes alone: latin-1 maps each to one character.
 
         So invalid UTF-8 is a matter of its own cell only. Strict, since an unclosed quotation
-        mark would otherwise join the texts of several customers. None: not a record.
+        mark would otherwise join the texts of several customers. Where a mark is closed too early
+        nobody knows whether the next line is a row, or more of a text: its words are not to be
+        taken for ids. None: not a record.
         """
         reader = csv.reader(self._decoded_lines(), strict=True)
         count = 0
@@ -254,8 +263,9 @@ class _Csv(_File):
             except StopIteration:
                 return
             except csv.Error as error:
-                if "unexpected end" in str(error) or "field limit" in str(error):
-                    raise self._endless(count) from None
+                # a carriage return outside quotation marks spoils its own line
+                if "new-line character" not in str(error):
+                    raise self._unquotable(count) from None
                 record = None
             if record != []:
                 count += 1
@@ -264,15 +274,16 @@ class _Csv(_File):
     def _decoded_lines(self) -> Iterator[str]:
         for number, line in enumerate(self._whole_lines()):
             if line is None:
-                raise self._endless(number)
+                raise self._unquotable(number)
             text = line.decode("latin-1")
             yield text.removeprefix("\xef\xbb\xbf") if number == 0 else text
 
-    def _endless(self, row: int) -> Refusal:
+    def _unquotable(self, row: int) -> Refusal:
         return self._refusal(
-            f"row {row} has a quotation mark that is never closed, or a content of more than "
-            f"{MOST_BYTES // 1_000_000} MB, so that the rows after it cannot be told apart; export "
-            "the file again"
+            f"row {row} has a quotation mark that is never closed, or closed before the end of its "
+            f"cell, or a content of more than {MOST_BYTES // 1_000_000} MB, so that the rows after "
+            "it cannot be told apart; export the file again, with every quotation mark within a "
+            "text doubled"
         )
 
 
@@ -413,7 +424,3 @@ def _object_id(values: dict | Fault) -> str | None:
         return None if isinstance(values, Fault) else text_of(values, "object_id")
     except Fault:
         return None
-
-
-def _parent(path: str) -> str:
-    return path.rstrip("/").rpartition("/")[0]

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from encoder_job.errors import Refusal
-from encoder_job.folder_landing import replace_file
 from encoder_job.samples.images import LabelledImages
+from encoder_job.storage import replace_file
 
 _PACKAGE = "dataset-fashion-mnist"
 _INSTALLED = Path("/usr/share/datasets/fashion-mnist")

@@ -17,7 +17,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from encoder_job.errors import Refusal
-from encoder_job.folder_landing import replace_file
 from encoder_job.landing import Landing
 from encoder_job.samples.synthetic import (
     Sample,
@@ -27,6 +26,7 @@ from encoder_job.samples.synthetic import (
     uniform,
     write,
 )
+from encoder_job.storage import replace_file
 
 _PIN = Path(__file__).with_name("reviews_source.txt")
 _INNER = "additional_resources/hutto_ICWSM_2014.tar.gz"

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from encoder_job.errors import Refusal
-from encoder_job.folder_landing import replace_file
 from encoder_job.landing import Landing
 from encoder_job.schemas import SCHEMAS
+from encoder_job.storage import replace_file
 
 _FIRST_CREATED = datetime(2026, 7, 2, tzinfo=UTC)
 _CREATED_FOR = timedelta(days=97)

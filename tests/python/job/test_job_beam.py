@@ -1,6 +1,7 @@
 """A run on Beam lands what a run lands, whatever happens to its workers."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -41,10 +42,13 @@ def broken(self, table, rows, ids):
 
 FolderLanding.write_part = broken
 shards = list(assigned.open_source().shards())
-try:
-    list(encode.process(shards[0]))
-except RuntimeError as error:
-    print(error, error.__suppress_context__)
+for is_there in (False, True):
+    if is_there:
+        FolderLanding(landing).ensure_tables()
+    try:
+        list(encode.process(shards[0]))
+    except RuntimeError as error:
+        print(error, error.__suppress_context__)
 for shard in [*shards, shards[0]]:
     list(encode.process(shard))
 """
@@ -143,8 +147,13 @@ def test_a_part_that_is_tried_again_lands_nothing_twice(job, tmp_path):
     worker = _started(_BROKEN_ONCE, source, landing, job.folder)
     told, errors = worker.communicate(timeout=120)
     assert worker.returncode == 0, errors
-    assert told.startswith("<encoder-job unexpected>unexpected OSError at ")
-    assert told.endswith("run again</encoder-job> True\n")
+    without_tables, broken = told.splitlines()
+    assert re.fullmatch(
+        "<encoder-job Refusal>landing .*: a worker finds no tables there; .*</encoder-job> True",
+        without_tables,
+    )
+    assert broken.startswith("<encoder-job Unexpected>unexpected OSError at ")
+    assert broken.endswith("run again</encoder-job> True")
     assert "parcel" not in told + errors
     assert _landed(landing) == _landed(job.landing)
 

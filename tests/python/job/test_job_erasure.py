@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from job_harness import Job, manifest, record, rows
 
+from encoder_job import folder_landing
+from encoder_job.erasure import Erased
 from encoder_job.folder_landing import FolderLanding
 from encoder_job.schemas import SCHEMAS
 
@@ -125,15 +127,15 @@ def test_a_landing_without_requests_is_not_called_erased(job):
 def test_an_object_that_lands_during_an_erasure_is_found_by_the_next(job, monkeypatch):
     """As on an object store, which nobody can hold for one run."""
     ask(job.landing)
-    remember = FolderLanding._remember_objects
+    record_owned = folder_landing.record_owned_objects
 
-    def interrupted(self: FolderLanding, *arguments: object) -> None:
-        remember(self, *arguments)
+    def interrupted(landing: FolderLanding, erased: Erased) -> None:
+        record_owned(landing, erased)
         late = {"object_id": "late", "customer_id": "customer-1"}
-        self.write_part("object_events", [late], "late")
+        landing.write_part("object_events", [late], "late")
 
     with monkeypatch.context() as patched:
-        patched.setattr(FolderLanding, "_remember_objects", interrupted)
+        patched.setattr(folder_landing, "record_owned_objects", interrupted)
         assert job("erase").exit_code == 0
     land(job.landing, "decision_events", [{"event_id": "d", "object_id": "late"}])
     assert "erased rows: 1 of decision_events, 1 of object_events" in job("erase").stdout

@@ -1,11 +1,12 @@
 """Contents that lie elsewhere are fetched when they are wanted, and files are read page by page."""
 
 import random
+import tarfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from job_harness import manifest, record, vectors, without_content
+from job_harness import manifest, record, rows, vectors, without_content
 
 from encoder_job.readers import base, files, open_source, shards
 
@@ -13,8 +14,10 @@ from encoder_job.readers import base, files, open_source, shards
 @pytest.fixture
 def fetched(monkeypatch) -> list[str]:
     """The paths of all contents that are fetched."""
-    read, paths = base.read_some, []
-    monkeypatch.setattr(files, "read_some", lambda fs, path: paths.append(path) or read(fs, path))
+    read, paths = base.read_at_most, []
+    monkeypatch.setattr(
+        base, "read_at_most", lambda fs, path, most: paths.append(path) or read(fs, path, most)
+    )
     return paths
 
 
@@ -47,19 +50,38 @@ def test_what_has_landed_or_was_erased_is_not_fetched(job, tmp_path, fetched):
     assert len(vectors(job.landing)) == 12
 
 
+def test_contents_of_one_archive_are_not_mixed_up(job, tmp_path):
+    folder = tmp_path / "objects"
+    folder.mkdir()
+    manifest(folder / "objects.jsonl", _beside(folder, range(200)))
+    assert job.run(folder / "objects.jsonl").exit_code == 0
+    with tarfile.open(tmp_path / "objects.tar", "w") as archive:
+        archive.add(folder, arcname="")
+    done = job.run(
+        f"tar://objects.jsonl::{tmp_path / 'objects.tar'}", landing=tmp_path / "of the archive"
+    )
+    assert done.exit_code == 0, done.output
+    macs = [
+        {row["object_id"]: row["content_mac"] for row in rows(landing, "object_events")}
+        for landing in (job.landing, tmp_path / "of the archive")
+    ]
+    assert macs[0] == macs[1]
+    assert len(macs[0]) == 200
+
+
 def test_a_store_that_does_not_answer_stops_the_run(job, tmp_path, monkeypatch):
     monkeypatch.setattr(base, "_MOST_UNREADABLE", 20)
     records = _beside(tmp_path, range(60))
     source = manifest(tmp_path / "objects.jsonl", records)
-    read = base.read_some
+    read = base.read_at_most
 
-    def expired(fs, path):
+    def expired(fs, path, most):
         if int(path.rpartition("/")[2].removesuffix(".txt")) >= 30:
             raise PermissionError("the token is no longer valid")
-        return read(fs, path)
+        return read(fs, path, most)
 
     with monkeypatch.context() as broken:
-        broken.setattr(files, "read_some", expired)
+        broken.setattr(base, "read_at_most", expired)
         done = job.run(source)
     assert done.exit_code == 2
     assert "objects.jsonl row 50: this content and the 19 before it" in done.stderr

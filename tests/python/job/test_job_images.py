@@ -150,25 +150,6 @@ def test_a_line_of_pixels_needs_no_more_memory_than_a_square():
     assert prepare(line).inputs["images"].shape == (1, 3, 224, 224)
 
 
-@pytest.fixture(scope="module")
-def lite() -> base.NetworkEncoder:
-    return load_encoder("efficientnet-lite", LITE, Path())
-
-
-def test_vectors_of_images_are_the_same_bytes_whatever_stands_beside(lite):
-    sizes = ((28, 28), (60, 40), (224, 224), (640, 120), (90, 500))
-    contents = [
-        saved(picture(seed, size), kind)
-        for seed, size in enumerate(sizes)
-        for kind in ("PNG", "JPEG", "WEBP")
-    ]
-    alone = [lite.encode([content])[0].vector.tobytes() for content in contents]
-    assert [it.vector.tobytes() for it in lite.encode(contents[::-1])] == alone[::-1]
-    bad = lite.encode([contents[0], b"no image", contents[1]])
-    assert bad[1] == "image_unreadable"
-    assert [bad[n].vector.tobytes() for n in (0, 2)] == alone[:2]
-
-
 def test_the_registered_image_encoder_is_what_is_installed(minilm_job):
     done = minilm_job("verify", "--modality", "image")
     assert done.exit_code == 0, done.output

@@ -3,11 +3,7 @@
 import csv
 import json
 import os
-import random
 import re
-import signal
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,34 +15,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from job_harness import manifest, record, rows, small_parts, vectors
+from job_harness import manifest, record, rows, small_parts, vectors, without_content
 
 from encoder_job.errors import Refusal
 from encoder_job.folder_landing import FolderLanding
 from encoder_job.identity import event_id
+from encoder_job.readers import base
 from encoder_job.runner import Runner
 from encoder_job.schemas import SCHEMAS
-
-# the same command line with an encoder that needs no library and takes its time
-_DRIVER = """
-import hashlib, sys, time
-import numpy as np
-from encoder_job import cli, encoders, runner
-from encoder_job.encoders.base import Encoded
-
-class Slow:
-    modality, fingerprint, runtime = "text", "f" * 32, "slow"
-    def __init__(self, location, project_dir): pass
-    def encode(self, texts):
-        time.sleep(0.0005 * len(texts))
-        bits = [hashlib.sha256(text.encode()).digest() for text in texts]
-        return [Encoded(np.frombuffer(b, np.uint8).astype(np.float32), 1, False)
-                for b in bits]
-
-encoders.LOADERS["slow"] = Slow
-runner.PART_ROWS = 256
-cli.main()
-"""
 
 
 def test_a_run_lands_typed_rows_that_agree(job, tmp_path):
@@ -295,6 +271,35 @@ def test_what_could_not_land_is_tried_by_the_next_run(job, tmp_path, monkeypatch
     assert len(vectors(job.landing)) == 50
 
 
+def test_objects_whose_part_was_lost_land_again_without_their_vectors(job, tmp_path):
+    (tmp_path / "2.txt").write_text("it lies elsewhere")
+    records = [record(1), without_content(2, content_uri="2.txt")]
+    source = manifest(tmp_path / "objects.jsonl", records)
+    job.run(source)
+    before, encoded = job.rows("object_events"), vectors(job.landing)
+    # as the refusal of a damaged part advises
+    (part,) = (job.landing / "object_events").glob("part-*")
+    part.unlink()
+    done = job.run(source)
+    assert "landed 2 object events, 0 embedding events" in done.stdout
+    assert job.rows("object_events") == before
+    assert vectors(job.landing) == encoded
+
+
+def test_no_password_or_signature_is_told(job, tmp_path):
+    source = manifest(tmp_path / "objects.jsonl", [record(1)])
+    told = [
+        job.run(f"memory://bob:hunter2@host/{tmp_path.name}/missing.csv?sig=hunter2"),
+        job.run(f"memory://bob:hunter2@host/{tmp_path.name}?sig=hunter2"),
+        job.run(source, landing="nosuch://bob:hunter2@host/landing?sig=hunter2"),
+        job("erase", landing=f"memory://bob:hunter2@host/{tmp_path.name}"),
+    ]
+    for done in told:
+        assert done.exit_code == 2
+        assert "hunter2" not in done.output
+        assert "://host/" in done.stderr
+
+
 def test_a_second_encoder_gives_second_events_and_no_second_objects(job, tmp_path):
     import shutil
 
@@ -308,72 +313,6 @@ def test_a_second_encoder_gives_second_events_and_no_second_objects(job, tmp_pat
     job.run(source, "--encoder", "other")
     assert len(job.rows("object_events")) == 3
     assert len(vectors(job.landing)) == 6
-
-
-def _start(folder: Path, source: Path, landing: Path, code: str) -> subprocess.Popen:
-    command = [sys.executable, "-c", code, "run", "--source", str(source), "--landing"]
-    command += [str(landing), "--project-dir", str(folder)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def _kill_while_it_lands(process: subprocess.Popen, landing: Path, after: float) -> bool:
-    """Kill a run some time after it began to land. True if it was still at work."""
-    landed = landing / "encoder_runs"
-    before = len(list(landed.glob("part-*")))
-    while process.poll() is None and len(list(landed.glob("part-*"))) == before:
-        time.sleep(0.01)
-    time.sleep(after)
-    is_at_work = process.poll() is None
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    return is_at_work
-
-
-def test_runs_killed_at_random_moments_are_continued(tmp_path):
-    folder = tmp_path / "project"
-    (folder / "seeds").mkdir(parents=True)
-    (folder / "encoder_job" / "probes").mkdir(parents=True)
-    (folder / "seeds" / "encoders.csv").write_text(
-        "encoder_id,modality,embedding_dim,is_unit_norm,encoder_fingerprint,loader,location,state\n"
-        f"slow,text,32,false,{'f' * 32},slow,nowhere,active\n"
-    )
-    import hashlib
-
-    probe = [float(byte) for byte in hashlib.sha256(b"hello").digest()]
-    (folder / "encoder_job" / "probes" / "slow.json").write_text(
-        json.dumps(
-            {
-                "encoder_fingerprint": "f" * 32,
-                "tolerance": 1e-5,
-                "texts": ["hello"],
-                "vectors": [probe],
-            }
-        )
-    )
-    records = [record(n, " " if n % 97 == 0 else None) for n in range(3000)]
-    source = manifest(tmp_path / "objects.jsonl", records)
-
-    def finish(landing: Path) -> dict[str, bytes]:
-        process = _start(folder, source, landing, _DRIVER)
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 3, errors
-        for table, key in (("object_events", "object_id"), ("encoding_failures", "object_id")):
-            ids = [row[key] for row in rows(landing, table)]
-            assert len(ids) == len(set(ids)), table
-        assert len(rows(landing, "object_events")) == 3000
-        assert len(rows(landing, "encoding_failures")) == 31
-        return vectors(landing)
-
-    whole = finish(tmp_path / "whole")
-    landing, chance = tmp_path / "killed", random.Random(3)
-    killed = []
-    for _ in range(5):
-        process = _start(folder, source, landing, _DRIVER)
-        killed.append(_kill_while_it_lands(process, landing, chance.uniform(0, 0.4)))
-        objects = {row["object_id"] for row in rows(landing, "object_events")}
-        assert {row["object_id"] for row in rows(landing, "embedding_events")} <= objects
-    assert sum(killed) >= 2, "the runs were over before they could be killed"
-    assert finish(landing) == whole
 
 
 def test_two_runs_at_once_are_refused(job, tmp_path):
@@ -393,6 +332,17 @@ def test_progress_tells_the_rate_and_the_time_left(job, tmp_path, monkeypatch):
     monkeypatch.setattr("encoder_job.progress._LINE_SECONDS", 0)
     done = job.run(manifest(tmp_path / "objects.jsonl", [record(n) for n in range(4)]))
     assert re.search(r"3 of 4 objects, \d+/s, about \d+ s left", done.stderr)
+
+
+def test_while_nothing_is_done_there_is_no_rate_to_tell(job, tmp_path, monkeypatch):
+    monkeypatch.setattr("encoder_job.progress._LINE_SECONDS", 0)
+    monkeypatch.setattr("encoder_job.readers.base._PATIENCE_SECONDS", 0.01)
+    (tmp_path / "1.txt").write_text("of a store that takes its time")
+    read = base.read_at_most
+    monkeypatch.setattr(base, "read_at_most", lambda *asked: (time.sleep(0.1), read(*asked))[1])
+    source = manifest(tmp_path / "objects.jsonl", [without_content(1, content_uri="1.txt")])
+    done = job.run(source)
+    assert done.exit_code == 0, done.output
 
 
 def test_a_log_store_is_told_in_json(job, tmp_path, monkeypatch):

@@ -127,6 +127,8 @@ def test_runs_killed_at_any_moment_are_continued_to_the_same_bytes(
             process.send_signal(signal.SIGKILL)
             process.communicate()
             left_some += 0 < len(vectors(landing)) < len(expected[0]) if landing.exists() else 0
+            objects = {row["object_id"] for row in rows(landing, "object_events")}
+            assert {row["object_id"] for row in rows(landing, "embedding_events")} <= objects
             continue
         assert process.returncode == 0
         assert _landed(landing) == expected
