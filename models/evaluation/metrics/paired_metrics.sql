@@ -44,30 +44,12 @@ paired as (
             and own.metric = compared.metric
 ),
 
-values_drawn as (
-    select
-        {{ keys | join(',\n        ') }},
-        replicate,
-        value
-    from paired
-    where replicate > 0
-),
-
 value_intervals as (
-    {{ draw_intervals('values_drawn', keys) | indent(4) }}
-),
-
-differences_drawn as (
-    select
-        {{ keys | join(',\n        ') }},
-        replicate,
-        difference as value
-    from paired
-    where replicate > 0
+    {{ draw_intervals('paired', keys) | indent(4) }}
 ),
 
 difference_intervals as (
-    {{ draw_intervals('differences_drawn', keys) | indent(4) }}
+    {{ draw_intervals('paired', keys, column = 'difference') | indent(4) }}
 ),
 
 -- the customers as they are
@@ -89,8 +71,8 @@ with_intervals as (
         value_intervals.value_upper,
         undrawn.compared_value,
         undrawn.difference,
-        difference_intervals.value_lower as difference_lower,
-        difference_intervals.value_upper as difference_upper
+        difference_intervals.difference_lower,
+        difference_intervals.difference_upper
     from undrawn
     left join value_intervals
         on

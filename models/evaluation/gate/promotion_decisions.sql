@@ -143,8 +143,8 @@ registered as (
     group by classifier_id
 ),
 
--- the gate does not bring it back; nor, after a step back and until a person goes on or its row of the registry changes, what a
--- late vector or an erasure made of the same snapshot
+-- the gate does not bring back what a person replaced. After a step back it also keeps out what a late vector or an erasure made
+-- of the same snapshot, until a person decides again or the classifier's row of the registry changes
 taken_down as (
     select
         eligible.classifier_id,

@@ -11,7 +11,8 @@ classifier_models as (
     select * from {{ ref('classifier_models') }}
 ),
 
--- one that would be trained again just so has learned from what is left: of the rows that were removed it had no vectors
+-- a model that the queue still asks for is not affected: its id covers the rows that are left, so of those that were removed
+-- it had no vectors
 training_queue as (
     select * from {{ ref('training_queue') }}
 ),

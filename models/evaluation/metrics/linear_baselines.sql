@@ -1,6 +1,6 @@
-{# Beside which linear model each other one is put: of its dataset, vectors and label to be found. Two that the registry calls for
-   now belong together, also where one of them is of an earlier snapshot, as nothing has changed for it since; otherwise the one
-   of its snapshot, or of an earlier one. Of several the plain one, as it was configured last. #}
+{# The linear model that each network is compared with: one of the same dataset, encoder and positive label. Two that the registry
+   wants now are compared even if one of them is of an earlier snapshot, as nothing has changed for it since. Otherwise it is the
+   linear model of the same snapshot, or of the last one before. Of several it is the one without class weights, configured last. #}
 with classifier_models as (
     select * from {{ ref('classifier_models') }}
 ),
