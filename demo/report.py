@@ -43,10 +43,10 @@ QUALITY = """
     order by classifier_id
 """
 INFLATION = """
-    select dataset_id, round(roc_auc_by_group, 3) as roc_auc_by_customer,
+    select dataset_id, round(roc_auc_by_group, 3) as roc_auc_by_group,
            round(roc_auc_by_row, 3) as roc_auc_by_row, round(inflation, 4) as inflation,
            printf('%+.4f to %+.4f', inflation_lower, inflation_upper) as inflation_95,
-           near_duplicate_of_train_count as evaluated_but_nearly_known
+           near_duplicate_of_train_count
     from published.split_inflation
     inner join published.dataset_summaries using (snapshot_id, dataset_id)
     where is_current order by dataset_id
@@ -64,8 +64,8 @@ SLICES = """
     order by classifier_id, split_part(customer_tenure_days, ' ', 1)::int
 """
 ANSWERS = """
-    select classifier_id, is_promoted, reason, round(difference, 3) as roc_auc_difference,
-           round(difference_lower, 3) as lower_bound, gate_margin, look_count
+    select classifier_id, is_promoted, reason, round(difference, 3) as difference,
+           round(difference_lower, 3) as difference_lower, gate_margin, look_count
     from ledger.promotion_decisions order by classifier_id, decided_at
 """
 PREDICTIONS = """

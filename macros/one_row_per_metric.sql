@@ -1,19 +1,25 @@
 {# A query that turns a column per metric into a row per metric: the keys, `metric`, `value`, and the columns of `beside`.
-   relation: name of a relation or CTE with the keys and metrics as columns. #}
+   relation: name of a relation or CTE with the keys and metrics as columns, named once: BigQuery computes a CTE for every time
+   that it is named. #}
 {% macro one_row_per_metric(relation, keys, metrics, beside = []) -%}
-    {%- for metric in metrics %}
     select
         {%- for key in keys %}
-        {{ key }},
+        {{ relation }}.{{ key }},
         {%- endfor %}
-        '{{ metric }}' as metric,
+        names.metric,
         {%- for column in beside %}
-        {{ column }},
+        {{ relation }}.{{ column }},
         {%- endfor %}
-        cast({{ metric }} as {{ float_type() }}) as value
+        case names.metric
+            {%- for metric in metrics %}
+            when '{{ metric }}' then cast({{ relation }}.{{ metric }} as {{ float_type() }})
+            {%- endfor %}
+        end as value
     from {{ relation }}
-    {%- if not loop.last %}
-    union all
-    {%- endif %}
-    {%- endfor %}
+    cross join (
+        {%- for metric in metrics %}
+        select '{{ metric }}' as metric
+        {%- if not loop.last %} union all{% endif %}
+        {%- endfor %}
+    ) as names
 {%- endmacro %}

@@ -1,6 +1,6 @@
 {# Some columns of a row as one text that is the same on every engine and for no two different rows:
    every value carries its length, null is a dash (`||`: on DuckDB `concat` would pass over a null). `columns` maps names to types
-   (string, int64, boolean, timestamp, double; a double to nine decimals, and one that is not finite as null).
+   (string, int64, boolean, timestamp, double; a double to nine decimals, and one from nine billion on, or that is not finite, as null).
    Usage: {{ row_text({'object_id': 'string', 'known_at': 'timestamp'}) }} #}
 {% macro row_text(columns) -%}
     {%- set known_types = ['string', 'int64', 'boolean', 'timestamp', 'double'] -%}
@@ -14,7 +14,8 @@
         {%- if type == 'timestamp' -%}
             {%- set text = format_utc(name, with_microseconds = true) -%}
         {%- elif type == 'double' -%}
-            {%- set text = "cast(" ~ cast_or_null("round(" ~ name ~ " * 1000000000)", "int64") ~ " as string)" -%}
+            {#- BigQuery stops at a product that is too large for a double -#}
+            {%- set text = "cast(cast(case when abs(" ~ name ~ ") < 9e9 then round(" ~ name ~ " * 1e9) end as int64) as string)" -%}
         {%- else -%}
             {%- set text = "cast(" ~ name ~ " as string)" -%}
         {%- endif -%}

@@ -11,6 +11,10 @@
     end
 {%- endmacro %}
 
+{# A product that is too large for a double is an error here, and not infinity. #}
 {% macro bigquery__vector_norm(vector) -%}
-    (select sqrt(sum(element * element)) from unnest({{ vector }}) as element)
+    (
+        select sqrt(sum(case when abs(element) > 1e100 then cast('inf' as float64) else element * element end))
+        from unnest({{ vector }}) as element
+    )
 {%- endmacro %}

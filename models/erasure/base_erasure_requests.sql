@@ -6,7 +6,7 @@ typed as (
     select
         cast(event_id as string) as event_id,
         cast(scope as string) as scope,
-        trim(cast(subject_id as string)) as subject_id,
+        {{ without_outer_space('cast(subject_id as string)') }} as subject_id,
         {{ cast_or_null('requested_at', 'timestamp') }} as requested_at,
         {{ cast_or_null('landed_at', 'timestamp') }} as landed_at
     from source

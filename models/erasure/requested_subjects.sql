@@ -31,7 +31,9 @@ owners as (
         cast(object_id as string) as object_id,
         cast(customer_id as string) as customer_id
     from {{ source('landing', 'encoding_failures') }}
-    where cast(object_id as string) not in (select landed_objects.object_id from landed_objects)
+    where
+        object_id is not null
+        and cast(object_id as string) not in (select landed_objects.object_id from landed_objects)
     {%- for model, customer_column in customer_columns.items() if held_relation(model) %}
     union distinct
     select

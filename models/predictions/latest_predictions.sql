@@ -48,6 +48,7 @@ latest as (
         partition by predictions.object_id, predictions.classifier_id
         order by
             coalesce(objects.known_at, cast('0001-01-01' as timestamp)) desc,
+            coalesce(objects.object_created_at, cast('0001-01-01' as timestamp)) desc,
             predictions.object_version desc,
             case when champions.model_id is not null then 1 else 2 end asc,
             predictions.scored_at desc,

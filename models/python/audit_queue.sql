@@ -8,7 +8,7 @@ queued as (
         snapshot_id,
         encoder_fingerprint
     from coverage
-    where is_live and coverage >= {{ least_coverage() }}
+    where is_live and coverage >= {{ var('least_coverage') }}
 )
 
 select * from queued

@@ -1,6 +1,6 @@
 {# At most so many examples of each snapshot in the queue, with their vectors: of customers in the order of a hash, so that a
    larger snapshot is audited on a sample of its customers; of one customer no more than a tenth of them. #}
-{%- set most_examples = most_audited_examples() -%}
+{%- set most_examples = var('most_audited_examples') -%}
 
 with snapshots as (
     select * from {{ ref('dataset_snapshots') }}
@@ -59,7 +59,9 @@ audited as (
         events.embedding
     from taken
     inner join events
-        on taken.event_id = events.event_id
+        on
+            taken.encoder_fingerprint = events.encoder_fingerprint
+            and taken.event_id = events.event_id
 )
 
 select * from audited

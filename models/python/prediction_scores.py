@@ -13,7 +13,6 @@ in single precision, as the vectors are; the last one in double.
 """
 
 import os
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,7 +27,6 @@ import pyarrow.compute as pc
 BATCH_ROWS = 4_096
 # Batches that are scored at a time: one thread reads, and would not keep up with more.
 MOST_SCORERS = 4
-MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2})?")
 
 SCORE_SCHEMA = pa.schema(
     [
@@ -60,15 +58,7 @@ def moment_of(rescore_from: str) -> datetime | None:
     At the start of a build the macro `requested_moment`, which serves the SQL scorer, has refused
     what is no moment, or none yet. Raises ValueError for what it takes as a list.
     """
-    if not rescore_from:
-        return None
-    rescore_from = str(rescore_from).strip()
-    if not MOMENT.fullmatch(rescore_from):
-        raise ValueError(
-            f"rescore_from: {rescore_from!r} is no UTC moment; write 2026-10-01 "
-            "or '2026-10-01 12:00:00'"
-        )
-    return datetime.fromisoformat(rescore_from)
+    return datetime.fromisoformat(str(rescore_from).strip()) if rescore_from else None
 
 
 def naive_utc(moment: datetime) -> datetime:
@@ -370,7 +360,9 @@ def model(dbt, session):
         networks = read_networks(session, models_relation, units_relation, needed, is_bigframes)
         wanted = vectors_query(unscored, missing)
         if is_bigframes:
-            batches = session.read_gbq(wanted).to_arrow().to_batches(max_chunksize=BATCH_ROWS)
+            # Without the word BigQuery refuses to answer with more than ten gigabytes.
+            missed = session.read_gbq(wanted, allow_large_results=True)
+            batches = missed.to_arrow(allow_large_results=True).to_batches(BATCH_ROWS)
         else:
             batches = session.sql(wanted).to_arrow_reader(BATCH_ROWS)
         scored_at = datetime.now(UTC).replace(tzinfo=None)

@@ -104,7 +104,7 @@ queued as (
         classes,
         case
             when train_count = 0 then 'no_training_examples'
-            when coverage < {{ least_coverage() }} then 'too_few_vectors'
+            when coverage < {{ var('least_coverage') }} then 'too_few_vectors'
             when {{ vector_length('classes') }} < 2 then 'one_class_only'
         end as blocked_by,
         hidden_units,

@@ -930,7 +930,9 @@ def read_examples(
         is_wanted = (door["snapshot_id"] == snapshot_id) & (
             door["encoder_fingerprint"] == encoder_fingerprint
         )
-        return door[is_wanted][list(EXAMPLE_COLUMNS)].to_arrow().to_batches(READ_ROWS)
+        examples = door[is_wanted][list(EXAMPLE_COLUMNS)]
+        # Without the word BigQuery refuses to answer with more than ten gigabytes.
+        return examples.to_arrow(allow_large_results=True).to_batches(READ_ROWS)
 
     from duckdb import ColumnExpression, ConstantExpression
 

@@ -27,7 +27,8 @@ judged as (
             when measured.landed_at < measured.encoded_at then 'known_before_it_happened'
             when measured.embedding_dim is null or measured.embedding_dim <> encoders.embedding_dim then 'wrong_dimension'
             when measured.embedding_norm is null or not {{ is_finite('measured.embedding_norm') }} then 'not_finite'
-            when encoders.is_unit_norm and abs(measured.embedding_norm - 1) > 0.001 then 'not_unit_norm'
+            when encoders.is_unit_norm and abs(measured.embedding_norm - 1) > {{ var('unit_norm_tolerance') }}
+                then 'not_unit_norm'
         end as rejection_reason,
         measured.embedding_dim,
         measured.embedding_norm,

@@ -24,12 +24,12 @@ first_known as (
     ) = 1
 ),
 
--- of two versions known at one moment nobody can tell which is the newer: the earlier name stays
+-- of two versions of one moment, known at one moment, nobody can tell which is the newer: the earlier name stays
 one_per_moment as (
     select *
     from first_known
     qualify row_number() over (
-        partition by object_id, known_at
+        partition by object_id, known_at, object_created_at
         order by length(object_version), object_version
     ) = 1
 )

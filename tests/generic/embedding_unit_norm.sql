@@ -1,5 +1,5 @@
-{# Vectors that are not of length 1, within `tolerance`, though the registry promises it for their encoder. #}
-{% test embedding_unit_norm(model, column_name, registry, tolerance = 0.001) %}
+{# Vectors that are not of length 1, within `unit_norm_tolerance`, though the registry promises it for their encoder. #}
+{% test embedding_unit_norm(model, column_name, registry) %}
 
 select events.event_id
 from {{ model }} as events
@@ -7,6 +7,6 @@ inner join {{ registry }} as encoders
     on
         events.encoder_id = encoders.encoder_id
         and events.encoder_fingerprint = encoders.encoder_fingerprint
-where encoders.is_unit_norm and abs(events.{{ column_name }} - 1) > {{ tolerance }}
+where encoders.is_unit_norm and abs(events.{{ column_name }} - 1) > {{ var('unit_norm_tolerance') }}
 
 {% endtest %}

@@ -149,6 +149,10 @@ class ScratchProject:
             shutil.copytree(ROOT / name, folder / name)
         for name in ["dbt_project.yml", "models/_groups.yml"]:
             shutil.copy(ROOT / name, folder / name)
+        # descriptions that rooms share
+        for path in (ROOT / "models").glob("*/*__docs.md"):
+            if path.parent.name != "evaluation":
+                shutil.copy(path, folder / "models")
         for name in INVARIANTS:
             shutil.copy(ROOT / "tests" / f"{name}.sql", folder / "tests")
         parents = folder / "models" / "parents"

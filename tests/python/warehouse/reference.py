@@ -152,10 +152,10 @@ def staged(tables: dict[str, pa.Table], task_labels: dict[str, set[str]]) -> dic
         good = [row for row in rows if row["is_good"] and is_good[name](row)]
         key = columns[:2] if name == "object_events" else columns[:1]
         found[name] = _first(good, key, lambda r, c=columns: (r["known_at"], _hash(r, c)))
-    # of two versions known at one moment nobody can tell which is the newer: the earlier name stays
+    # of two versions of one moment, known at one moment, the earlier name stays
     found["object_events"] = _first(
         found["object_events"],
-        ("object_id", "known_at"),
+        ("object_id", "known_at", "object_created_at"),
         lambda r: (len(r["object_version"]), r["object_version"]),
     )
     return found

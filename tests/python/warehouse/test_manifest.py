@@ -2,8 +2,10 @@
 
 import json
 import re
+from collections import defaultdict
 
 import pytest
+import yaml
 from store import REPOSITORY, Store
 
 
@@ -44,6 +46,17 @@ def test_what_is_published_shows_no_vector_mac_customer_or_source(manifest: dict
         assert not secret & set(node["columns"]), node["name"]
         assert node["config"]["contract"]["enforced"], node["name"]
         assert node["config"]["access"] == "public", node["name"]
+
+
+def test_what_many_models_say_of_a_column_is_written_once():
+    described = defaultdict(set)
+    for path in (REPOSITORY / "models").rglob("*__models.yml"):
+        for model in yaml.safe_load(path.read_text())["models"]:
+            for column in model.get("columns", ()):
+                described[column["description"].strip()].add(model["name"])
+    assert len(described) > 200
+    repeated = {told: models for told, models in described.items() if len(models) > 2}
+    assert {told for told in repeated if "doc(" not in told} == set()
 
 
 def test_what_is_never_null_is_kept_so_by_the_engine_or_else_tested(manifest: dict):
