@@ -242,13 +242,12 @@ def train(count: int, architecture: str) -> dict:
     """Train one model, from the warehouse to its rows; the mlp for EPOCHS epochs."""
     trainer = load("training_records")
     trainer.MAX_EPOCHS = EPOCHS
-    found = []
 
     def work() -> None:
         rows = [config(architecture, count)]
         read_split = lambda split, *_: reader(count, split)  # noqa: E731
         moment, studies = datetime.now(UTC), trainer.Studies()
-        found.append(trainer.train_all(rows, read_split, moment, studies))
+        trainer.train_all(rows, read_split, moment, studies)
 
     return {"seconds": seconds_of(work)}
 

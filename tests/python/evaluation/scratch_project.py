@@ -3,12 +3,12 @@
 import json
 import os
 import shutil
+import subprocess
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import commands
 import duckdb
-import jinja2
 import pyarrow as pa
 from cases import MetricCase, Network, created_at, customer_of, length_of, training_labels
 
@@ -194,13 +194,7 @@ class ScratchProject:
         """Runs dbt and returns the status of each node by its name."""
         results = self.folder / "target" / "run_results.json"
         results.unlink(missing_ok=True)
-        environment = {
-            **os.environ,
-            "DBT_PROFILES_DIR": str(self.folder),
-            "DBT_SEND_ANONYMOUS_USAGE_STATS": "0",
-        }
-        arguments = ["--no-version-check", *arguments]
-        done = commands.run("dbt", arguments, environment, self.folder)
+        done = self._run(*arguments)
         assert results.exists(), done.stdout + done.stderr
         found = {}
         for result in json.loads(results.read_text())["results"]:
@@ -212,23 +206,18 @@ class ScratchProject:
         self.failures = {name: result["failures"] for name, result in found.items()}
         return {name: result["status"] for name, result in found.items()}
 
+    def compiled(self, template: str) -> str:
+        """Return SQL as dbt makes it of a template."""
+        done = self._run("--quiet", "compile", "--inline", template)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
-def render(template: str) -> str:
-    """Renders SQL with the real macros as DuckDB has them, without a connection."""
-    environment = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=False)
-    macros: dict = {}
-
-    class Adapter:
-        @staticmethod
-        def dispatch(name, *_):
-            return macros[f"default__{name}"]
-
-    environment.globals.update({"return": lambda value: value, "adapter": Adapter})
-    sources = [path.read_text() for path in sorted((ROOT / "macros").glob("*.sql"))]
-    module = environment.from_string("\n".join(sources)).make_module()
-    macros.update({name: value for name, value in vars(module).items() if callable(value)})
-    environment.globals.update(macros)
-    return environment.from_string(template).render()
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess:
+        environment = os.environ | {
+            "DBT_PROFILES_DIR": str(self.folder),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "0",
+        }
+        return commands.run("dbt", ["--no-version-check", *arguments], environment, self.folder)
 
 
 def fixture_rows(

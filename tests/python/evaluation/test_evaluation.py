@@ -13,7 +13,7 @@ from cases import (
     reference_metrics,
     reference_replicates,
 )
-from scratch_project import INVARIANTS, ScratchProject, fixture_rows, render
+from scratch_project import INVARIANTS, ScratchProject, fixture_rows
 
 METRICS = {
     *("roc_auc", "pr_auc", "log_loss", "brier", "ece", "accuracy", "macro_f1"),
@@ -332,7 +332,7 @@ def test_each_invariant_fails_on_bad_rows(built):
     assert built.failures == {name: count for name, (_, count) in BREAKAGES.items()}
 
 
-def test_a_vector_of_another_length_stops_the_query():
+def test_a_vector_of_another_length_stops_the_query(built):
     connection = duckdb.connect()
     vectors = {"model_id": ["m"], "event_id": ["e"], "embedding": [[1.0, 2.0, 3.0]]}
     units = {
@@ -344,6 +344,6 @@ def test_a_vector_of_another_length_stops_the_query():
     }
     connection.register("wanted_vectors", pa.table(vectors))
     connection.register("units", pa.table(units))
-    query = render("{{ class_probabilities('wanted_vectors', 'units') }}")
+    query = built.compiled("{{ class_probabilities('wanted_vectors', 'units') }}")
     with pytest.raises(duckdb.Error, match="dimensions must be equal"):
         connection.sql(query).to_arrow_table()

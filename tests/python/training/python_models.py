@@ -76,23 +76,17 @@ def queue_row(architecture: str = "mlp", classes: int = 2, **changes) -> dict:
     return row | changes
 
 
-def examples(
-    count: int,
-    classes: int,
-    seed: int,
-    snapshot_id: str = "snapshot",
-    encoder_fingerprint: str = "fingerprint",
-) -> pa.Table:
+def examples(count: int, classes: int, seed: int) -> pa.Table:
     """Clouds that overlap, one a class, in inputs of different scale, one of them constant."""
     random = np.random.default_rng(seed)
     y = np.arange(count) % classes
     x = random.normal(size=(count, 5)) + np.outer(y, [1.0, -1.0, 0.5, 0.0, 0.0])
     x = x * [1.0, 20.0, 0.05, 1.0, 0.0] + [0.0, 100.0, 0.0, -3.0, 7.0]
     rows = {
-        "snapshot_id": [snapshot_id] * count,
+        "snapshot_id": ["snapshot"] * count,
         "object_id": [f"{seed}_{number:04d}" for number in range(count)],
         "label": [f"label_{position}" for position in y],
-        "encoder_fingerprint": [encoder_fingerprint] * count,
+        "encoder_fingerprint": ["fingerprint"] * count,
         "embedding": list(x.astype(np.float32)),
         "split_group_id": [f"{seed}_{number // 3}" for number in range(count)],
     }
@@ -115,3 +109,17 @@ def matrix(table: pa.Table) -> np.ndarray:
 
 def of_type(records: pa.Table, record_type: str) -> list[dict]:
     return [row for row in records.to_pylist() if row["record_type"] == record_type]
+
+
+def logits_from_rows(records: pa.Table, x: np.ndarray) -> np.ndarray:
+    """The function as its rows say, written a second time."""
+    units = of_type(records, "unit")
+    values = x
+    for layer in range(1, max(unit["layer"] for unit in units) + 1):
+        rows = sorted((u for u in units if u["layer"] == layer), key=lambda u: u["unit"])
+        if layer > 1:
+            values = values * (values > 0)
+        values = np.array(
+            [[np.dot(u["weights"], v) + u["bias"] for u in rows] for v in values], dtype=float
+        )
+    return values

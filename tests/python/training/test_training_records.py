@@ -8,6 +8,7 @@ from python_models import (
     QUEUE_SCHEMA,
     TRAINED_AT,
     examples,
+    logits_from_rows,
     matrix,
     of_type,
     queue_row,
@@ -20,20 +21,6 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info, threadpool_limits
 
 TRAIN_SEED, VALIDATION_SEED = 1, 2
-
-
-def logits_from_rows(records: pa.Table, x: np.ndarray) -> np.ndarray:
-    """The function as its rows say, written a second time."""
-    units = of_type(records, "unit")
-    values = x
-    for layer in range(1, max(unit["layer"] for unit in units) + 1):
-        rows = sorted((u for u in units if u["layer"] == layer), key=lambda u: u["unit"])
-        if layer > 1:
-            values = values * (values > 0)
-        values = np.array(
-            [[np.dot(u["weights"], v) + u["bias"] for u in rows] for v in values], dtype=float
-        )
-    return values
 
 
 def trained(trainer, row, train=None, validation=None, **studies):
