@@ -26,9 +26,9 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
-from encoder_job.folder_landing import FolderLanding
+from encoder_job.landing.folder import FolderLanding
+from encoder_job.landing.schemas import SCHEMAS
 from encoder_job.registry import Registry
-from encoder_job.schemas import SCHEMAS
 
 FOLDER = Path("target/bench/datasets")
 DIMENSIONS = 384

@@ -23,14 +23,13 @@ from encoder_job.errors import (
     EXIT_REFUSED,
     Refusal,
     Unexpected,
-    be_silent,
-    quiet_libraries,
     withheld,
 )
 from encoder_job.identity import KEY_VARIABLE, ContentMac
 from encoder_job.landing import open_landing
 from encoder_job.readers import Source
 from encoder_job.runner import Runner
+from encoder_job.silence import be_silent, quiet_libraries
 from encoder_job.storage import shown
 
 _NAMESPACE = "encoder-job"

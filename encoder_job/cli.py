@@ -17,12 +17,11 @@ from encoder_job.errors import (
     EXIT_SOME_FAILED,
     EXIT_STOPPED,
     Refusal,
-    be_silent,
     guarded,
-    quiet_libraries,
 )
 from encoder_job.progress import FORMATS, Progress
 from encoder_job.registry import MODALITIES, STATES, EncoderRow, Registry
+from encoder_job.silence import be_silent, quiet_libraries
 from encoder_job.storage import shown
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from encoder_job.landing import Landing
-from encoder_job.schemas import SUBJECTS
+from encoder_job.landing.schemas import SUBJECTS
 
 REQUEST_COLUMNS = ["event_id", "scope", "subject_id", "requested_at"]
 

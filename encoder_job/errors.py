@@ -1,23 +1,17 @@
 """What can go wrong, as words and codes that never carry an object's content."""
 
-import ctypes
 import json
-import logging
 import os
-import resource
 import sys
-import threading
 import traceback
-import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache, wraps
+from functools import wraps
 from pathlib import Path
 
 import typer
 
 _PACKAGE = Path(__file__).parent
-_PR_SET_DUMPABLE = 4  # of Linux's <sys/prctl.h>
 
 EXIT_UNEXPECTED = 1
 EXIT_REFUSED = 2
@@ -124,31 +118,6 @@ def withheld(error: BaseException) -> str:
 
 def _place(frame: traceback.FrameSummary) -> str:
     return f"{Path(frame.filename).name}:{frame.lineno}"
-
-
-def quiet_libraries() -> None:
-    """Have libraries log and warn of nothing: that can quote what they were given."""
-    logging.disable(logging.CRITICAL)
-    warnings.simplefilter("ignore")
-
-
-@cache
-def be_silent() -> None:
-    """Have this process tell nothing but what this project says, on `sys.stderr`."""
-    # a dump of a crashed process would hold contents, and the key
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        # a handler of dumps that is a program is not bound by the limit
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    # what compiled libraries write to the error output, a panic or a dump, can quote content
-    told = os.dup(2)
-    silent = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silent, 2)
-    # a path need not be text in anybody's encoding
-    sys.stderr = os.fdopen(
-        told, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace"
-    )
-    threading.excepthook = sys.unraisablehook = lambda *_: None
 
 
 def now() -> str:

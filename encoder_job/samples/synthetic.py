@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 
 from encoder_job.errors import Refusal
 from encoder_job.landing import Landing
-from encoder_job.schemas import SCHEMAS
 from encoder_job.storage import replace_file
 
 _FIRST_CREATED = datetime(2026, 7, 2, tzinfo=UTC)
@@ -101,9 +100,7 @@ def write(
     landing.ensure_tables()
     changed = [_write_manifest(manifest, pa.Table.from_pylist(objects, schema))]
     for table, rows in (events | {"account_events": accounts}).items():
-        ids = [row["event_id"] for row in rows]
-        part = pa.Table.from_pylist(rows, SCHEMAS[table])
-        changed.append(landing.write_part(table, part, ids))
+        changed.append(landing.write_part(table, rows, [row["event_id"] for row in rows]))
     return Sample(counts | {"synthetic account events": len(accounts)}, any(changed))
 
 

@@ -391,7 +391,7 @@ def test_a_full_landing_is_refused_and_continued(job, tmp_path, limit):
 
 _AS_NOBODY = """
 import os, sys
-from encoder_job.folder_landing import FolderLanding
+from encoder_job.landing.folder import FolderLanding
 from encoder_job.errors import guarded
 import typer
 if os.geteuid() == 0:

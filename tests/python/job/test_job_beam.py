@@ -23,7 +23,7 @@ from pathlib import Path
 from encoder_job import runner
 from encoder_job.assignment import Assignment
 from encoder_job.beam import EncodeShard
-from encoder_job.folder_landing import FolderLanding
+from encoder_job.landing.folder import FolderLanding
 from encoder_job.identity import ContentMac
 from encoder_job.registry import Registry
 

@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from job_harness import Job, manifest, record, rows
 
-from encoder_job import folder_landing
 from encoder_job.erasure import Erased
-from encoder_job.folder_landing import FolderLanding
-from encoder_job.schemas import SCHEMAS
+from encoder_job.landing import folder
+from encoder_job.landing.folder import FolderLanding
+from encoder_job.landing.schemas import SCHEMAS
 
 # of customers 0 to 6, who have every seventh object each
 OBJECTS = 21
@@ -127,7 +127,7 @@ def test_a_landing_without_requests_is_not_called_erased(job):
 def test_an_object_that_lands_during_an_erasure_is_found_by_the_next(job, monkeypatch):
     """As on an object store, which nobody can hold for one run."""
     ask(job.landing)
-    record_owned = folder_landing.record_owned_objects
+    record_owned = folder.record_owned_objects
 
     def interrupted(landing: FolderLanding, erased: Erased) -> None:
         record_owned(landing, erased)
@@ -135,7 +135,7 @@ def test_an_object_that_lands_during_an_erasure_is_found_by_the_next(job, monkey
         landing.write_part("object_events", [late], "late")
 
     with monkeypatch.context() as patched:
-        patched.setattr(folder_landing, "record_owned_objects", interrupted)
+        patched.setattr(folder, "record_owned_objects", interrupted)
         assert job("erase").exit_code == 0
     land(job.landing, "decision_events", [{"event_id": "d", "object_id": "late"}])
     assert "erased rows: 1 of decision_events, 1 of object_events" in job("erase").stdout

@@ -18,11 +18,11 @@ import pytest
 from job_harness import manifest, record, rows, small_parts, vectors, without_content
 
 from encoder_job.errors import Refusal
-from encoder_job.folder_landing import FolderLanding
 from encoder_job.identity import event_id
+from encoder_job.landing.folder import FolderLanding
+from encoder_job.landing.schemas import SCHEMAS
 from encoder_job.readers import base
 from encoder_job.runner import Runner
-from encoder_job.schemas import SCHEMAS
 
 
 def test_a_run_lands_typed_rows_that_agree(job, tmp_path):

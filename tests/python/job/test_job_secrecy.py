@@ -70,7 +70,7 @@ def test_an_unexpected_error_shows_its_type_only(job, tmp_path, monkeypatch):
 def test_a_process_that_crashes_leaves_no_dump():
     code = (
         "import ctypes, os, resource\n"
-        "from encoder_job.errors import be_silent\n"
+        "from encoder_job.silence import be_silent\n"
         "_, most = resource.getrlimit(resource.RLIMIT_CORE)\n"
         "resource.setrlimit(resource.RLIMIT_CORE, (most, most))\n"
         "be_silent()\n"

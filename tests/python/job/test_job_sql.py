@@ -122,7 +122,7 @@ def test_bad_rows_fail_alone(job, tmp_path, database):
 
 
 def test_erased_objects_are_not_read(job, tmp_path, database):
-    from encoder_job.folder_landing import FolderLanding
+    from encoder_job.landing.folder import FolderLanding
 
     insert(database, [record(n) for n in range(14)])
     landing = FolderLanding(str(job.landing))

@@ -16,7 +16,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from store import REPOSITORY, Store
 
-from encoder_job.bigquery_landing import BigQueryLanding
+from encoder_job.landing.bigquery import BigQueryLanding
 
 EMULATOR = Path(__file__).with_name("emulator")
 PYTHON = REPOSITORY / ".venv-bigquery" / "bin" / "python"

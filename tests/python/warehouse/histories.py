@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from encoder_job.identity import event_id
-from encoder_job.schemas import SCHEMAS
+from encoder_job.landing.schemas import SCHEMAS
 
 # of all tasks, so that some are of another one
 LABELS = ("negative", "other", "neutral", "positive", "shirt", "other_top", None)

@@ -15,7 +15,7 @@ import commands
 import duckdb
 import pyarrow as pa
 
-from encoder_job.folder_landing import FolderLanding
+from encoder_job.landing.folder import FolderLanding
 
 REPOSITORY = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent

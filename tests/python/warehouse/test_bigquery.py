@@ -15,11 +15,11 @@ from comparison import all_differences, tables_of
 from sqlglot import exp
 from store import ALARM, Build, Store, seed
 
-from encoder_job.bigquery_landing import BigQueryLanding
 from encoder_job.erasure import object_hash
 from encoder_job.errors import Refusal
-from encoder_job.folder_landing import FolderLanding
 from encoder_job.identity import event_id
+from encoder_job.landing.bigquery import BigQueryLanding
+from encoder_job.landing.folder import FolderLanding
 
 LEDGER = ("ledger", "published")
 UNCHANGED = "assert_snapshots_are_unchanged"

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from store import ALARM, REPOSITORY, WITHOUT_TESTS, Build, Store, append_to_seed, edit_seed
 
-from encoder_job.schemas import SCHEMAS
+from encoder_job.landing.schemas import SCHEMAS
 
 # of a store from which nobody asked for an erasure
 EMPTY = {"ledger.requested_subjects", "ledger.erasure_records"}

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from store import Store
 
-from encoder_job.folder_landing import FolderLanding
+from encoder_job.landing.folder import FolderLanding
 
 KEPT = (
     "restricted.stg_objects",

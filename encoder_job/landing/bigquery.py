@@ -23,7 +23,7 @@ from google.cloud import bigquery, bigquery_storage
 from encoder_job.erasure import Erased, record_owned_objects
 from encoder_job.errors import Refusal
 from encoder_job.identity import canonical_hash
-from encoder_job.schemas import SCHEMAS, SUBJECTS, tables_with_subjects
+from encoder_job.landing.schemas import SCHEMAS, SUBJECTS, table_of, tables_with_subjects
 
 LOCATION_VARIABLE = "EMBEDDING_STORE_BIGQUERY_LOCATION"
 DEFAULT_LOCATION = "EU"
@@ -98,10 +98,8 @@ class BigQueryLanding:
 
     def write_part(self, table: str, rows: Iterable[dict] | pa.Table, ids: object) -> bool:
         """Land rows by one load job, named by their ids. True if this changed the table."""
-        if not isinstance(rows, pa.Table):
-            rows = pa.Table.from_pylist(list(rows), schema=SCHEMAS[table])
         sink = BytesIO()
-        pq.write_table(rows, sink, compression="zstd")
+        pq.write_table(table_of(table, rows), sink, compression="zstd")
         with self._clear_errors(f"table {table}"):
             destination = self._client.get_table(self._reference(table))
             # a table that was dropped and made again has none of the parts of the old one

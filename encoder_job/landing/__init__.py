@@ -1,4 +1,7 @@
-"""Where events land: what the job needs of a landing, and which kind a prefix names."""
+"""Where events land: what the job needs of a landing, and which kind a prefix names.
+
+`schemas` are the landing tables; `folder` holds them at any fsspec URL, `bigquery` in a dataset.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -12,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Landing(Protocol):
-    """The landing tables of `schemas.py`, in a folder or in a warehouse's dataset."""
+    """The landing tables, in a folder or in a warehouse's dataset."""
 
     # how old what was encoded may get before it lands: the most that a kill costs
     part_seconds: float
@@ -46,9 +49,9 @@ class Landing(Protocol):
 def open_landing(prefix: str) -> Landing:
     """Open a folder, an fsspec URL, or `bigquery://project.dataset`."""
     if prefix.startswith("bigquery://"):
-        from encoder_job.bigquery_landing import BigQueryLanding
+        from encoder_job.landing.bigquery import BigQueryLanding
 
         return BigQueryLanding(prefix)
-    from encoder_job.folder_landing import FolderLanding
+    from encoder_job.landing.folder import FolderLanding
 
     return FolderLanding(prefix)

@@ -17,7 +17,13 @@ import pyarrow.parquet as pq
 from encoder_job.erasure import Erased, record_owned_objects
 from encoder_job.errors import Refusal
 from encoder_job.identity import canonical_hash
-from encoder_job.schemas import SCHEMAS, SUBJECTS, optional_columns, tables_with_subjects
+from encoder_job.landing.schemas import (
+    SCHEMAS,
+    SUBJECTS,
+    optional_columns,
+    table_of,
+    tables_with_subjects,
+)
 from encoder_job.storage import (
     TEMPORARY,
     filesystem_of,
@@ -97,9 +103,8 @@ class FolderLanding:
 
     def write_part(self, table: str, rows: Iterable[dict] | pa.Table, ids: object) -> bool:
         """Land rows as one part, named by their ids. True if this changed the folder."""
-        if not isinstance(rows, pa.Table):
-            rows = pa.Table.from_pylist(list(rows), schema=SCHEMAS[table])
-        return self._write(f"{self._root}/{table}/{_PART}{canonical_hash(ids)}.parquet", rows)
+        path = f"{self._root}/{table}/{_PART}{canonical_hash(ids)}.parquet"
+        return self._write(path, table_of(table, rows))
 
     def read(self, table: str, columns: list[str]) -> Iterator[dict[str, list]]:
         """Yield these columns of every part that has landed, a batch at a time."""

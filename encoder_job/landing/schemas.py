@@ -1,5 +1,7 @@
 """The landing tables: one Arrow schema each. dbt reads them by column name."""
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -105,6 +107,14 @@ SCHEMAS = {
         landed_at=_TIME,
     ),
 }
+
+
+def table_of(name: str, rows: Iterable[dict] | pa.Table) -> pa.Table:
+    """Return the rows of a landing table as Arrow, typed as it is."""
+    if isinstance(rows, pa.Table):
+        return rows
+    return pa.Table.from_pylist(list(rows), schema=SCHEMAS[name])
+
 
 # the columns by which a person's rows are found
 SUBJECTS = ("object_id", "customer_id")
