@@ -1,9 +1,9 @@
 # The interface of the project; every target sets up what it needs.
 PYTHON ?= python3.11
 BIN := .venv/bin
-# uv installs four times as fast as pip. It reads no configuration of pip's, where mirrors and folders of wheels are named
-PIP_SETTING = $(shell $(PYTHON) -m pip config list | sed -n "s/^[^=]*\.$(1)='\(.*\)'/\1/p" | head -1)
-UV = UV_SYSTEM_CERTS=1 UV_DEFAULT_INDEX=$(call PIP_SETTING,index-url) UV_FIND_LINKS=$(call PIP_SETTING,find-links) \
+# uv installs four times as fast as pip. It reads no configuration of pip's: of that, `index-url` and `find-links` hold all the same
+PIP_SETTING = $$($(BIN)/pip config list | sed -n "s/^[^=]*\.$(1)='\(.*\)'/\1/p" | head -1 | sed 's/\\n/ /g' | xargs | tr ' ' ',')
+UV = UV_SYSTEM_CERTS=1 UV_DEFAULT_INDEX="$(call PIP_SETTING,index-url)" UV_FIND_LINKS="$(call PIP_SETTING,find-links)" \
 	UV_COMPILE_BYTECODE=1 $(BIN)/uv --quiet pip
 # compat: the folder itself on the path, or dbt would not find the plugin in it
 PROJECT = --no-deps --no-build-isolation --editable . --config-setting editable_mode=compat
@@ -22,9 +22,9 @@ setup: .venv/installed profiles.yml  ## make .venv from the lock file, and profi
 .venv/installed: requirements.lock requirements-files.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	grep '^uv==' requirements.lock | xargs $(BIN)/pip install --quiet
-	$(UV) install --requirement requirements.lock
-	$(UV) install --no-deps --requirement requirements-files.lock
-	$(UV) install $(PROJECT)
+	@$(UV) install --python .venv --requirement requirements.lock
+	@$(UV) install --python .venv --no-deps --requirement requirements-files.lock
+	@$(UV) install --python .venv $(PROJECT)
 	@touch $@
 
 # the emulator of BigQuery needs Python 3.13; under pyenv the command exists only for a version that is switched on
@@ -39,8 +39,8 @@ PYTHON_EMULATOR ?= PYENV_VERSION=$(shell pyenv latest 3.13 2>/dev/null) python3.
 # Beam needs older libraries than the project; its workers run the encoder job and nothing else
 .venv-beam/installed: requirements-beam.lock pyproject.toml | .venv/installed
 	$(PYTHON) -m venv .venv-beam
-	$(UV) install --python .venv-beam --requirement requirements-beam.lock
-	$(UV) install --python .venv-beam $(PROJECT)
+	@$(UV) install --python .venv-beam --requirement requirements-beam.lock
+	@$(UV) install --python .venv-beam $(PROJECT)
 	@touch $@
 
 profiles.yml:
@@ -83,7 +83,7 @@ format: setup  ## mend the style of Python
 	$(BIN)/ruff format
 
 # whichever build of torch is at hand, as the lock file does not tell
-COMPILE = $(UV) compile --no-header --no-annotate --upgrade-package torch pyproject.toml
+COMPILE = $(UV) compile --python .venv --no-header --no-annotate --upgrade-package torch pyproject.toml
 
 lock: setup  ## pin every library anew from pyproject.toml, and those of the encoder job alone, without and with Beam
 	@mkdir -p target
@@ -97,7 +97,7 @@ lock: setup  ## pin every library anew from pyproject.toml, and those of the enc
 # orbital needs older libraries than the project, and is there to be compared with
 .venv-orbital/installed: benchmarks/requirements-orbital.lock | .venv/installed
 	$(PYTHON) -m venv .venv-orbital
-	$(UV) install --python .venv-orbital --requirement $<
+	@$(UV) install --python .venv-orbital --requirement $<
 	@touch $@
 
 bench: landed .venv-beam/installed .venv-orbital/installed  ## how good and how fast, side by side with what one would do instead (minutes)

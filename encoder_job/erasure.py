@@ -91,7 +91,8 @@ def record_owned_objects(landing: Landing, erased: Erased) -> None:
         rows = [
             {"subject_hash": one, "request_id": found[one], "landed_at": landed_at} for one in new
         ]
-        landing.write_part("erased_objects", rows, new)
+        # what is recorded is left out above: a part that was lost lands once more
+        landing.write_part("erased_objects", rows, [landed_at.isoformat(), *new])
         erased.object_hashes.update(new)
 
 

@@ -14,8 +14,9 @@ from fsspec.registry import known_implementations
 from encoder_job.errors import Refusal
 
 TEMPORARY = ".part"
-# who opens a URL, and with what: a user's name, a password, a token, a signature
-_SECRETS = re.compile(r"(?<=://)[^/]*@|\?.*", re.DOTALL)
+_USER = re.compile(r"(?<=://)[^/]*@")
+# of these what stands before the @ is a container
+_AZURE = ("abfs://", "abfss://", "az://")
 
 
 def filesystem_of(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -40,9 +41,14 @@ def package_for(url: str) -> str:
 
 
 def shown(url: str) -> str:
-    """Return a URL as a message may tell it: without what lets its reader in."""
-    links = url.split("::")
-    return "::".join(_SECRETS.sub("", link) if "://" in link else link for link in links)
+    """Return a URL as a message may tell it: without user, password, token or signature."""
+    links = []
+    for link in url.split("::"):
+        if "://" in link:
+            link = link.partition("?")[0]
+            link = link if link.startswith(_AZURE) else _USER.sub("", link)
+        links.append(link)
+    return "::".join(links)
 
 
 def opening_refusal(what: str, url: str, error: Exception, otherwise: str) -> Refusal:

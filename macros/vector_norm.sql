@@ -14,7 +14,7 @@
 {# A product that is too large for a double is an error here, and not infinity. #}
 {% macro bigquery__vector_norm(vector) -%}
     (
-        select sqrt(sum(case when abs(element) > 1e100 then cast('inf' as float64) else element * element end))
+        select sqrt(sum(case when abs(element) > 1e150 then cast('inf' as float64) else element * element end))
         from unnest({{ vector }}) as element
     )
 {%- endmacro %}

@@ -251,7 +251,7 @@ class _Csv(_File):
         """Split a file into cells, leaving the bytes alone: latin-1 maps each to one character.
 
         So invalid UTF-8 is a matter of its own cell only. Strict, since an unclosed quotation
-        mark would otherwise join the texts of several customers. Where a mark is closed too early
+        mark would otherwise join the texts of several customers. Where one is closed within a cell
         nobody knows whether the next line is a row, or more of a text: its words are not to be
         taken for ids. None: not a record.
         """

@@ -56,7 +56,7 @@ def moment_of(rescore_from: str) -> datetime | None:
     """Return the moment from which history is scored again, in UTC without a zone; None for none.
 
     At the start of a build the macro `requested_moment`, which serves the SQL scorer, has refused
-    what is no moment, or none yet. Raises ValueError for what it takes as a list.
+    what is no moment, or none yet.
     """
     return datetime.fromisoformat(str(rescore_from).strip()) if rescore_from else None
 

@@ -40,7 +40,7 @@ evaluations as (
 ),
 
 bins as (
-    select number as bin from {{ numbers(var('calibration_bins')) }}
+    select number as bin from {{ numbers(calibration_bin_count()) }}
 ),
 
 calibration as (

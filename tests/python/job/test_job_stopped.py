@@ -1,5 +1,6 @@
 """A run that is killed, stopped or paced lands what an undisturbed one lands."""
 
+import json
 import os
 import random
 import signal
@@ -28,7 +29,7 @@ from encoder_job.runner import Runner
 
 # every one starts a process that loads an encoder: a hundred take a quarter of an hour
 _KILLS = int(os.environ.get("EMBEDDING_STORE_TEST_KILLS", "2"))
-_TEXTS, _IMAGES = 600, 120
+_TEXTS, _BLANKS, _IMAGES = 600, 6, 120
 _SMALL_PARTS = (
     "from encoder_job import cli, runner; runner.BATCH_ROWS = runner.PART_ROWS = 16; cli.main()"
 )
@@ -52,6 +53,16 @@ class Clock:
 def _texts(folder: Path) -> Path:
     records = [record(n, text(5 + n % 60, seed=n)) for n in range(_TEXTS)]
     return manifest(folder / "objects.jsonl", records)
+
+
+def _texts_and_blanks(folder: Path) -> Path:
+    source = _texts(folder)
+    blanks = [json.dumps(record(_TEXTS + n, " ")) for n in range(_BLANKS)]
+    lines = source.read_text().splitlines()
+    for number, blank in enumerate(blanks):
+        lines.insert(number * _TEXTS // _BLANKS, blank)
+    source.write_text("\n".join(lines))
+    return source
 
 
 def _images(folder: Path) -> Path:
@@ -90,12 +101,18 @@ def _wait_for_a_vector(process: subprocess.Popen, landing: Path) -> None:
         time.sleep(0.005)
 
 
-def _landed(landing: Path) -> tuple[dict[str, bytes], list]:
-    """Vectors by event, and the objects; a row that is there twice fails."""
-    columns = ("object_id", "object_version", "content_mac", "content_length")
-    objects = [tuple(row[name] for name in columns) for row in rows(landing, "object_events")]
-    assert len(objects) == len(set(objects))
-    return vectors(landing), sorted(objects)
+def _landed(landing: Path) -> tuple[dict[str, bytes], list, list]:
+    """Vectors by event, the objects, and the failures; a row that is there twice fails."""
+    columns = {
+        "object_events": ("object_id", "object_version", "content_mac", "content_length"),
+        "encoding_failures": ("object_id", "object_version", "reason"),
+    }
+    found = [
+        sorted(tuple(row[name] for name in names) for row in rows(landing, table))
+        for table, names in columns.items()
+    ]
+    assert all(len(it) == len(set(it)) for it in found)
+    return vectors(landing), *found
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])
@@ -104,15 +121,16 @@ def test_runs_killed_at_any_moment_are_continued_to_the_same_bytes(
 ):
     if modality == "image":
         job.register_images()
-    source = {"text": _texts, "image": _images}[modality](tmp_path)
+    source = {"text": _texts_and_blanks, "image": _images}[modality](tmp_path)
+    count, blanks = {"text": (_TEXTS, _BLANKS), "image": (_IMAGES, 0)}[modality]
     options = ("--modality", modality)
     since = time.monotonic()
     whole = _started(job, source, tmp_path / "whole", *options)
     whole.communicate()
-    assert whole.returncode == 0
+    assert whole.returncode == (3 if blanks else 0)
     lasted = time.monotonic() - since
     expected = _landed(tmp_path / "whole")
-    assert len(expected[0]) == len(expected[1]) == {"text": _TEXTS, "image": _IMAGES}[modality]
+    assert [*map(len, expected)] == [count, count + blanks, blanks]
 
     chance, landing, left_some = random.Random(11), tmp_path / "killed-0", 0
     for kill in range(_KILLS):
@@ -130,12 +148,12 @@ def test_runs_killed_at_any_moment_are_continued_to_the_same_bytes(
             objects = {row["object_id"] for row in rows(landing, "object_events")}
             assert {row["object_id"] for row in rows(landing, "embedding_events")} <= objects
             continue
-        assert process.returncode == 0
+        assert process.returncode == whole.returncode
         assert _landed(landing) == expected
         landing = tmp_path / f"killed-{kill + 1}"
     last = _started(job, source, landing, *options)
     last.communicate()
-    assert last.returncode == 0
+    assert last.returncode == whole.returncode
     assert _landed(landing) == expected
     assert left_some
     record_property("killed with a part of the vectors landed", left_some)
@@ -149,7 +167,7 @@ def test_sigterm_lands_what_was_begun_and_the_same_command_continues(job, tmp_pa
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143, errors
     assert b"the same command continues" in errors
-    some, objects = _landed(landing)
+    some, objects, _ = _landed(landing)
     assert 0 < len(some) == len(objects) < _TEXTS
     assert {row["phase"] for row in rows(landing, "encoder_runs")} == {"started", "stopped"}
     assert job.run(source, landing=landing).exit_code == 0

@@ -1,10 +1,12 @@
 from datetime import datetime
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 from python_models import (
+    DOOR_SCHEMA,
     QUEUE_SCHEMA,
     TRAINED_AT,
     examples,
@@ -312,6 +314,25 @@ def test_a_label_that_was_never_trained_is_set_aside(trainer):
     with_it, without = trained(trainer, row, validation=both), trained(trainer, row)
     assert with_it["weights"].equals(without["weights"])
     assert of_type(with_it, "model")[0]["validation_count"] == 61
+
+
+def test_examples_of_another_snapshot_or_encoder_are_not_read(trainer):
+    rows = pa.Table.from_pylist(
+        [
+            {
+                "snapshot_id": snapshot,
+                "encoder_fingerprint": encoder,
+                "object_id": snapshot + encoder,
+            }
+            for snapshot in ("snapshot", "older")
+            for encoder in ("fingerprint", "another")
+        ],
+        DOOR_SCHEMA,
+    )
+    door = duckdb.connect().from_arrow(rows)
+    batches = trainer.read_examples(door, "snapshot", "fingerprint", is_bigframes=False)
+    read = [row["object_id"] for batch in batches for row in batch.to_pylist()]
+    assert read == ["snapshotfingerprint"]
 
 
 def test_what_is_trained_or_blocked_is_left_out(trainer, capsys):

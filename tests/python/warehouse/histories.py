@@ -17,6 +17,8 @@ from encoder_job.landing.schemas import SCHEMAS
 
 # of all tasks, so that some are of another one
 LABELS = ("negative", "other", "neutral", "positive", "shirt", "other_top", None)
+# a rating that no longer fits an integer when it is told to nine decimals
+LARGE = 1e300
 TICK = timedelta(microseconds=1)
 DAY = timedelta(days=1)
 PREFIXES = (
@@ -110,7 +112,8 @@ def _again(row: dict, chance: random.Random) -> dict:
             (row["embedding"][::-1], [-x for x in row["embedding"]], _vector(chance))
         )
         return row | {"embedding": other}
-    if "rating" in row and chance.random() < 0.5:
+    # of two that are too large to be told apart either may stay
+    if abs(row.get("rating", LARGE)) < LARGE and chance.random() < 0.5:
         return row | {"rating": -row["rating"]}
     return dict(row)
 
@@ -227,7 +230,9 @@ def _add_ratings(
             {
                 "event_id": f"{prefix}/r{position}",
                 "object_id": object_id,
-                "rating": float("nan") if chance.random() < 0.02 else chance.choice(ratings),
+                "rating": chance.choice((float("nan"), LARGE))
+                if chance.random() < 0.03
+                else chance.choice(ratings),
                 "rated_at": rated,
                 "landed_at": _landed(chance, rated, moment),
             }

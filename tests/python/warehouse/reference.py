@@ -179,7 +179,7 @@ def _text(value: object) -> str | None:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%dT%H:%M:%S.%fZ}"
     if isinstance(value, float):
-        return str(round(value * 1_000_000_000))
+        return str(round(value * 1_000_000_000)) if abs(value) < 9e9 else None
     return None if value is None else str(value)
 
 
