@@ -15,6 +15,10 @@ from encoder_job.readers import base, files, open_source
 FINGERPRINT = "f" * 32
 
 
+def _beside(uri: str) -> tuple[None, str]:
+    return None, uri
+
+
 @pytest.mark.parametrize(("size", "memory", "most_ahead"), [(900, 3_000, 3), (10, 10_000, 33)])
 def test_large_contents_are_fetched_few_at_a_time_and_small_ones_many(
     monkeypatch, size, memory, most_ahead
@@ -22,18 +26,19 @@ def test_large_contents_are_fetched_few_at_a_time_and_small_ones_many(
     monkeypatch.setattr(base, "MOST_BYTES", 1_000)
     held, peaks, lock = 0, [], threading.Lock()
 
-    def fetch(_: str) -> bytes:
+    def fetch(*_: object) -> bytes:
         nonlocal held
         with lock:
             held += 1
             peaks.append(held)
         return b"x" * size
 
+    monkeypatch.setattr(base, "read_at_most", fetch)
     parse = base.RowParser("text", memory)
     records = (
         base.Record(f"row {n}", without_content(n, content_uri=f"{n}.txt")) for n in range(200)
     )
-    for row in parse(records, lambda *_: True, fetch):
+    for row in parse(records, lambda *_: True, _beside):
         assert row.fault is None
         assert len(row.content) == size
         with lock:
@@ -43,25 +48,26 @@ def test_large_contents_are_fetched_few_at_a_time_and_small_ones_many(
     assert max(peaks) > most_ahead / 5
 
 
-def test_a_store_that_takes_its_time_holds_nobody_up():
+def test_a_store_that_takes_its_time_holds_nobody_up(monkeypatch):
     """Whoever reads rows hears that none is there yet, and may leave."""
     asked = threading.Event()
     answers = threading.Event()
 
-    def fetch(_: str) -> bytes:
+    def fetch(*_: object) -> bytes:
         asked.set()
         answers.wait(60)
         return b"a text"
 
+    monkeypatch.setattr(base, "read_at_most", fetch)
     records = [base.Record(f"row {n}", without_content(n, content_uri="x.txt")) for n in range(2)]
-    rows = base.RowParser("text", 10**9)(records, lambda *_: True, fetch)
+    rows = base.RowParser("text", 10**9)(records, lambda *_: True, _beside)
     assert next(rows) is None
     assert asked.is_set()
     answers.set()
     assert [row.content for row in rows if row] == ["a text", "a text"]
 
     answers.clear()
-    rows = base.RowParser("text", 10**9)(records, lambda *_: True, fetch)
+    rows = base.RowParser("text", 10**9)(records, lambda *_: True, _beside)
     assert next(rows) is None
     left = time.monotonic()
     rows.close()

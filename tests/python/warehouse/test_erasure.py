@@ -33,10 +33,11 @@ SUBJECTS = ("object_id", "customer_id", "split_group_id", "event_id", "record_id
 
 def ask(store: Store, customers: list[str], objects: list[str]) -> None:
     """Land a request for each of them."""
-    subjects = [("customer", one) for one in customers] + [("object", one) for one in objects]
-    # as a list that was exported by hand has it
+    # as a list that was exported by hand has them
+    subjects = [("customer", f"{one}\r\n") for one in customers]
+    subjects += [("object", one) for one in objects]
     rows = [
-        {"event_id": f"request-{n}", "scope": scope, "subject_id": f"{one}\r\n", "requested_at": "2026-10-20"}
+        {"event_id": f"request-{n}", "scope": scope, "subject_id": one, "requested_at": "2026-10-20"}
         for n, (scope, one) in enumerate(subjects)
     ]  # fmt: skip
     pq.write_table(pa.Table.from_pylist(rows), store.landing / "erasure_requests" / "asked.parquet")

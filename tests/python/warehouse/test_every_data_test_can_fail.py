@@ -20,7 +20,7 @@ EXCLUDED_ROW = (
 # of each kind of generic test: one of the tests, and what it must notice
 GENERIC = {
     "accepted_range": (
-        "accepted_range_dataset_coverage_coverage__1__0_95",
+        "accepted_range_dataset_coverage_coverage__1___var_least_coverage_",
         "update published.dataset_coverage set coverage = 0.94",
     ),
     "accepted_values": (
