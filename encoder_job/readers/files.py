@@ -142,12 +142,21 @@ class Manifest:
 
     def _beside(self, path: str) -> Beside:
         def place(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
-            # a filesystem can hold one open archive or connection, which two threads would share
-            if not hasattr(self._own, "fs"):
-                self._own.fs, _ = filesystem_of(self._url)
-            return self._own.fs, posixpath.join(posixpath.dirname(path), uri)
+            return self._filesystem(), posixpath.join(posixpath.dirname(path), uri)
 
         return place
+
+    def _filesystem(self) -> fsspec.AbstractFileSystem:
+        """Return a filesystem for this thread.
+
+        Some hold one open archive or connection, and what two threads read of it is mixed up.
+        Asynchronous ones, such as those of object stores, are made for many threads.
+        """
+        if self._fs.async_impl:
+            return self._fs
+        if not hasattr(self._own, "fs"):
+            self._own.fs, _ = filesystem_of(self._url)
+        return self._own.fs
 
     def _file(self, path: str) -> "_File":
         kind = _Parquet if path.endswith(".parquet") else _Csv if path.endswith(".csv") else _Json
