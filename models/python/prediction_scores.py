@@ -13,6 +13,7 @@ in single precision, as the vectors are; the last one in double.
 """
 
 import os
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +28,7 @@ import pyarrow.compute as pc
 BATCH_ROWS = 4_096
 # Batches that are scored at a time: one thread reads, and would not keep up with more.
 MOST_SCORERS = 4
+MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2})?")
 
 SCORE_SCHEMA = pa.schema(
     [
@@ -56,9 +58,17 @@ def moment_of(rescore_from: str) -> datetime | None:
     """Return the moment from which history is scored again, in UTC without a zone; None for none.
 
     At the start of a build the macro `requested_moment`, which serves the SQL scorer, has refused
-    what is no moment, or none yet.
+    what is no moment, or none yet. Raises ValueError for what is no moment in UTC.
     """
-    return datetime.fromisoformat(str(rescore_from).strip()) if rescore_from else None
+    if not rescore_from:
+        return None
+    rescore_from = str(rescore_from).strip()
+    if not MOMENT.fullmatch(rescore_from):
+        raise ValueError(
+            f"rescore_from: {rescore_from!r} is no UTC moment; write 2026-10-01 "
+            "or '2026-10-01 12:00:00'"
+        )
+    return datetime.fromisoformat(rescore_from)
 
 
 def naive_utc(moment: datetime) -> datetime:

@@ -61,28 +61,19 @@ def test_a_missing_or_unknown_source_is_refused(job, tmp_path):
     assert not job.landing.exists()
 
 
-def test_an_unclosed_quote_joins_no_texts(job, tmp_path):
-    path = _csv(
-        tmp_path / "o.csv",
-        b"1,c,r,2026-07-02,fine",
-        b'2,c,r,2026-07-02,"open',
-        b"3,c,r,2026-07-02,x",
-    )
-    done = job.run(path)
-    assert done.exit_code == 2
-    assert "row 2 has a quotation mark that is never closed" in done.stderr
-    assert not job.landing.exists()
-
-
-def test_a_quote_that_is_closed_too_early_makes_no_ids_of_words(job, tmp_path):
-    path = _csv(
-        tmp_path / "o.csv",
-        b"1,c,r,2026-07-02,fine",
-        b'2,c,r,2026-07-02,"He said \\"hi\\" to me',
-        b'I live in Paris, my name is Ann, call me, at night, please"',
-        b"3,c,r,2026-07-02,fine",
-    )
-    done = job.run(path)
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b'2,c,r,2026-07-02,"open by Ann'],
+        [
+            b'2,c,r,2026-07-02,"He said \\"hi\\" to me',
+            b'I live in Paris, my name is Ann, call me, at night, please"',
+        ],
+    ],
+)
+def test_a_quote_that_is_not_closed_where_it_should_be_joins_no_texts(job, tmp_path, lines):
+    fine = [b"%d,c,r,2026-07-02,fine" % number for number in (1, 3)]
+    done = job.run(_csv(tmp_path / "o.csv", fine[0], *lines, fine[1]))
     assert done.exit_code == 2
     assert "o.csv: row 2 has a quotation mark that is never closed, or closed before" in done.stderr
     assert "Ann" not in done.output

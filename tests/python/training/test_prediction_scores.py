@@ -269,9 +269,9 @@ def test_rescore_from_scores_history_by_the_new_champion_only(scorer, rescore_fr
     assert set(found["model_id"].to_pylist()) <= {"next"}
 
 
-@pytest.mark.parametrize("moment", ["last week", "['2026-10-01', '2026-10-02']", "None"])
+@pytest.mark.parametrize("moment", ["last week", "2026-10-02T23:30:00-01:00", "None"])
 def test_a_bad_rescore_from_is_refused(scorer, moment):
-    with pytest.raises(ValueError, match="Invalid isoformat string"):
+    with pytest.raises(ValueError, match=f"rescore_from: '{moment}' is no UTC moment; write"):
         scorer.moment_of(moment)
 
 
