@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
+from uuid import uuid4
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from google.auth.credentials import AnonymousCredentials
@@ -40,10 +42,11 @@ embedding_store:
 
 @dataclass(frozen=True)
 class Emulator:
-    """Where the emulator serves."""
+    """Where the emulator serves, and the folder that is Google Cloud Storage to it."""
 
     rest: str
     grpc: str
+    buckets: str
 
     def client(self) -> bigquery.Client:
         return bigquery.Client(
@@ -112,8 +115,18 @@ class BigQueryStore(Store):
         )
 
     def arrow(self, sql: str) -> pa.Table:
-        """Return the rows of a query; a dataset is named as on DuckDB."""
-        return self.client.query(self._placed(sql)).result().to_arrow(create_bqstorage_client=False)
+        """Return the rows of a query; a dataset is named as on DuckDB.
+
+        By way of a file: the emulator gives a page of rows as JSON, which takes four times as long.
+        """
+        name = f"read/{uuid4()}.parquet"
+        options = f"uri='gs://{name}', format='PARQUET'"
+        self.client.query(f"export data options ({options}) as {self._placed(sql)}").result()
+        table = pq.read_table(Path(self.served.buckets, name))
+        for column in table.itercolumns():
+            # a result that BigQuery would refuse
+            assert not (pa.types.is_list(column.type) and pc.list_flatten(column).null_count)
+        return table
 
     def query(self, sql: str) -> list[tuple]:
         """Return the rows of a query."""

@@ -148,7 +148,11 @@ def main() -> None:
     while not rest.started and thread.is_alive():
         time.sleep(0.01)
     rest_port = rest.servers[0].sockets[0].getsockname()[1]
-    served = {"rest": f"http://127.0.0.1:{rest_port}", "grpc": f"127.0.0.1:{grpc_port}"}
+    served = {
+        "rest": f"http://127.0.0.1:{rest_port}",
+        "grpc": f"127.0.0.1:{grpc_port}",
+        "buckets": str(settings.data_dir / "gcs"),
+    }
     sys.stdout.write(json.dumps(served) + "\n")
     sys.stdout.flush()
     thread.join()
