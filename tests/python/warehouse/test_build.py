@@ -22,10 +22,6 @@ EMPTY = {"ledger.requested_subjects", "ledger.erasure_records"}
 # beside the seeds, what is made of them alone
 OF_REGISTRIES = {"registered_encoders", "dataset_encoders", "encoder_coverage"}
 OF_REGISTRIES |= {"encoder_versions", "dataset_versions", "classifier_versions"}
-TYPES = {
-    **{"weights": "DOUBLE[]", "classes": "VARCHAR[]"},
-    **{"train_count": "BIGINT", "trained_at": "TIMESTAMP"},
-}
 MARKER = "xyzzy4711plugh"
 
 
@@ -53,8 +49,13 @@ def test_the_first_build_passes_everything(first_build: tuple[Store, Build]):
     scores = len(ledger["ledger.prediction_scores"])
     assert f"prediction_scores: scored {scores} events" in build.output
     # no contract keeps the types of a Python model
-    types = {column: store.columns()["ledger.training_records", column] for column in TYPES}
-    assert types == TYPES
+    types = {
+        ("ledger.training_records", "weights"): "DOUBLE[]",
+        ("ledger.training_records", "classes"): "VARCHAR[]",
+        ("ledger.training_records", "train_count"): "BIGINT",
+        ("ledger.training_records", "trained_at"): "TIMESTAMP",
+    }
+    assert types.items() <= store.columns().items()
     for table in ("published.predictions", "published.classifier_metrics"):
         assert store.query(f"select count(*) from {table}")[0][0] > 0, table
 

@@ -148,11 +148,7 @@ def main() -> None:
     while not rest.started and thread.is_alive():
         time.sleep(0.01)
     rest_port = rest.servers[0].sockets[0].getsockname()[1]
-    served = {
-        "rest": f"http://127.0.0.1:{rest_port}",
-        "grpc": f"127.0.0.1:{grpc_port}",
-        "buckets": str(settings.data_dir / "gcs"),
-    }
+    served = {"rest": f"http://127.0.0.1:{rest_port}", "grpc": f"127.0.0.1:{grpc_port}"}
     sys.stdout.write(json.dumps(served) + "\n")
     sys.stdout.flush()
     thread.join()
