@@ -36,7 +36,7 @@ _COUNTS = (
     *("already", "repeats", "erased", "truncated", "failed"),
 )
 _PAUSE_SECONDS = 0.2  # between two looks at whether a paced run was stopped
-# what is encoded at once: so many rows, or so many bytes of contents
+# what is encoded at once: so many rows, or more if the encoder asks for them, or so many bytes
 BATCH_ROWS, _BATCH_SIZE = 256, 16_000_000
 # what lands at once: some ten megabytes of vectors, which is what a warehouse likes
 PART_ROWS, _PART_BYTES = 16_384, 100_000_000
@@ -53,9 +53,9 @@ class _Batch:
     rows: list[Row] = field(default_factory=list)
     size: int = 0
 
-    def is_full(self) -> bool:
+    def is_full(self, factor: int) -> bool:
         largest = max(len(self.objects), len(self.failures), len(self.rows))
-        return largest >= BATCH_ROWS or self.size >= _BATCH_SIZE
+        return largest >= BATCH_ROWS * factor or self.size >= _BATCH_SIZE
 
 
 @dataclass
@@ -158,7 +158,7 @@ class Runner:
                 if row is not None:
                     self.counts["read"] += 1
                     self._take(row, batch)
-                if batch.is_full():
+                if batch.is_full(self._encoder.batch_factor):
                     yield batch
                     batch = _Batch()
                 self._tell()

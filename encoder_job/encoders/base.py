@@ -1,9 +1,10 @@
 """What every encoder has in common: contents are prepared, then go through a network."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Protocol
 
 import joblib
@@ -14,13 +15,13 @@ Inputs = dict[str, np.ndarray]
 PRECISION = "float32"
 _TOLERANCE = 1e-5
 _MOST_WORKERS = 8
+# a device is fast enough to wait for so many more texts, of which more have one length
+_DEVICE_BATCH_FACTOR = 16
 # far more than any model takes: the tokens of a hundred megabytes would fill gigabytes, also where
 # they are a single word that none of its vocabulary is in
 _BEGINNING = 1_000_000
-
-
-class ContentFault(Exception):  # noqa: N818 - a fault of the data, not of the program
-    """A content that cannot be encoded: its reason code, and nothing of the content."""
+# texts that are tokenized at once: each alone takes three times as long. Of long ones fewer.
+_HANDFUL, _HANDFUL_LENGTH = 32, 100_000
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,20 @@ class Prepared:
     is_truncated: bool = False
 
 
-def tokenized(text: str, tokens_of: Callable[[str], Prepared]) -> Prepared:
-    """Return the tokens of a text, of a giant one those of its beginning."""
-    if len(text) > _BEGINNING:
-        text = text.lstrip()
-    beginning = tokens_of(text[:_BEGINNING])
-    return beginning if len(text) <= _BEGINNING else replace(beginning, is_truncated=True)
+def tokenized(
+    texts: Sequence[str], tokens_of: Callable[[list[str]], list[Prepared]]
+) -> list[Prepared]:
+    """Return the tokens of some texts, of a giant one those of its beginning."""
+    texts = [text.lstrip() if len(text) > _BEGINNING else text for text in texts]
+    beginnings = tokens_of([text[:_BEGINNING] for text in texts])
+    return [
+        beginning if len(text) <= _BEGINNING else replace(beginning, is_truncated=True)
+        for text, beginning in zip(texts, beginnings, strict=True)
+    ]
+
+
+# contents to what enters a network, or to a reason code
+Prepare = Callable[[Sequence[str | bytes]], list[Prepared | str]]
 
 
 class Network(Protocol):
@@ -72,54 +81,83 @@ class Encoder(Protocol):
     workers: int
     # whether company changes no byte of a vector
     is_exact: bool
+    # so many times more contents at once are better: more of them have equal shapes
+    batch_factor: int
 
     def encode(self, contents: Sequence[str | bytes]) -> list[Encoded | str]:
         """Return a vector, or a reason code, for each content, in order."""
 
 
 class NetworkEncoder:
-    """Prepares contents side by side, and sends them through a network.
+    """Prepares contents, and sends them through a network while the next are prepared.
 
-    Only those of exactly equal shape share a batch: nothing is padded. On a CPU each batch stays
+    Only those of exactly equal shape share a pass: nothing is padded. On a CPU each pass stays
     on one thread, and contents share one only where that changes no byte of their vectors.
     """
 
-    def __init__(
-        self,
-        modality: str,
-        fingerprint: str,
-        prepare: Callable[[str | bytes], Prepared],
-        network: Network,
-    ) -> None:
+    def __init__(self, modality: str, fingerprint: str, prepare: Prepare, network: Network) -> None:
         self.modality, self.fingerprint, self.runtime = modality, fingerprint, network.runtime
         self.network, self.is_exact = network, network.is_cpu
         self.workers = min(joblib.cpu_count(), _MOST_WORKERS)
-        self._prepare = prepare
+        self._prepare, self._is_text = prepare, modality == "text"
+        has_groups = self._is_text and not network.is_cpu
+        self.batch_factor = _DEVICE_BATCH_FACTOR if has_groups else 1
 
     def encode(self, contents: Sequence[str | bytes]) -> list[Encoded | str]:
         """Return a vector, or a reason code, for each content, in order."""
-        with ThreadPoolExecutor(self.workers) as pool:
-            results = list(pool.map(self._begun, contents))
-            batches = list(_alike(results, self.network.most_together))
-            members = [[results[position] for position in positions] for positions in batches]
-            # a device takes one batch after the other
-            each = pool.map if self.network.is_cpu else map
-            for positions, found in zip(batches, each(self._together, members), strict=True):
-                for position, result in zip(positions, found, strict=True):
-                    results[position] = result
+        results: list[Prepared | Encoded | str] = []
+        with ThreadPoolExecutor(self.workers) as pool, ThreadPoolExecutor(1) as device:
+            network = pool if self.network.is_cpu else device
+            # tokenizing is one thread's work, and little of it; decoding is most of the work
+            prepare = map if self._is_text else pool.map
+            begun = chain.from_iterable(prepare(self._begun, self._handfuls(contents)))
+            passes = [
+                (positions, network.submit(self._together, [results[it] for it in positions]))
+                for positions in self._alike(begun, results)
+            ]
+        for positions, found in passes:
+            for position, result in zip(positions, found.result(), strict=True):
+                results[position] = result
         return results
 
-    def _begun(self, content: str | bytes) -> Prepared | Encoded | str:
-        """Prepare a content; what can share no batch is encoded at once, and need not be held."""
-        try:
-            prepared = self._prepare(content)
-        except ContentFault as fault:
-            return str(fault)
+    def _handfuls(self, contents: Sequence[str | bytes]) -> Iterator[Sequence[str | bytes]]:
+        """Yield what is prepared at once: some texts, or one image."""
+        handful, length = [], 0
+        for content in contents:
+            handful.append(content)
+            length += len(content)
+            if not self._is_text or len(handful) == _HANDFUL or length > _HANDFUL_LENGTH:
+                yield handful
+                handful, length = [], 0
+        if handful:
+            yield handful
+
+    def _begun(self, handful: Sequence[str | bytes]) -> list[Prepared | Encoded | str]:
+        """Prepare contents; encode an image that shares no pass at once: it need not be held."""
+        prepared = self._prepare(handful)
+        (first, *_) = prepared
+        if self._is_text or isinstance(first, str) or self._most_together(first) > 1:
+            return prepared
+        return self._together(prepared)
+
+    def _alike(
+        self, begun: Iterable[Prepared | Encoded | str], results: list[Prepared | Encoded | str]
+    ) -> Iterator[list[int]]:
+        """Add items to the results; yield the positions of what shares a pass as soon as it can."""
+        groups = defaultdict(list)
+        for position, item in enumerate(begun):
+            results.append(item)
+            if isinstance(item, Prepared):
+                shapes = tuple(sorted((name, array.shape) for name, array in item.inputs.items()))
+                groups[shapes].append(position)
+                if len(groups[shapes]) >= self._most_together(item):
+                    yield groups.pop(shapes)
+        yield from groups.values()
+
+    def _most_together(self, prepared: Prepared) -> int:
         # an array without a dimension for the batch would mix its neighbours' numbers
         has_batch = all(it.ndim > 1 and len(it) == 1 for it in prepared.inputs.values())
-        if has_batch and self.network.most_together(prepared.inputs) > 1:
-            return prepared
-        return self._together([prepared])[0]
+        return self.network.most_together(prepared.inputs) if has_batch else 1
 
     def _together(self, batch: list[Prepared]) -> list[Encoded | str]:
         joined = {
@@ -135,20 +173,6 @@ class NetworkEncoder:
 def tolerance_of(vectors: np.ndarray) -> float:
     """Return how far an element may be off: of larger ones than 1 in proportion to the largest."""
     return _TOLERANCE * max(1.0, float(np.abs(vectors).max()))
-
-
-def _alike(
-    items: Sequence[Prepared | Encoded | str], most_together: Callable[[Inputs], int]
-) -> Iterator[list[int]]:
-    """Yield the positions of what shares a batch."""
-    groups = defaultdict(list)
-    for position, item in enumerate(items):
-        if isinstance(item, Prepared):
-            shapes = tuple(sorted((name, array.shape) for name, array in item.inputs.items()))
-            groups[shapes].append(position)
-    for positions in groups.values():
-        most = most_together(items[positions[0]].inputs)
-        yield from (positions[start : start + most] for start in range(0, len(positions), most))
 
 
 def _encoded(prepared: Prepared, vector: np.ndarray) -> Encoded | str:

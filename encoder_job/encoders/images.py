@@ -6,7 +6,7 @@ first frame counts. What is cut short, broken or larger than `MOST_PIXELS` is a 
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from threading import Lock
@@ -14,7 +14,7 @@ from threading import Lock
 import numpy as np
 from PIL import Image, ImageOps
 
-from encoder_job.encoders.base import ContentFault, Prepared
+from encoder_job.encoders.base import Prepared
 from encoder_job.errors import Refusal
 
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -25,6 +25,10 @@ MOST_PIXELS = 100_000_000
 _LARGE_PIXELS, _ONE_LARGE = 16_000_000, Lock()
 _WAYS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _GROUND = (255, 255, 255, 255)
+
+
+class ContentFault(Exception):  # noqa: N818 - a fault of the data, not of the program
+    """An image that cannot be encoded: its reason code, and nothing of the content."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,16 @@ class Preprocessing:
         """Return what the fingerprint is made of."""
         return asdict(self)
 
-    def __call__(self, content: bytes) -> Prepared:
-        """Return an array (1, 3, crop, crop), float32. Raise ContentFault for a bad image."""
-        with decoded(content) as image:
-            return self._seen(image)
+    def __call__(self, contents: Sequence[bytes]) -> list[Prepared | str]:
+        """Return for each image an array (1, 3, crop, crop), float32, or a reason code."""
+        return [self._one(content) for content in contents]
+
+    def _one(self, content: bytes) -> Prepared | str:
+        try:
+            with decoded(content) as image:
+                return self._seen(image)
+        except ContentFault as fault:
+            return str(fault)
 
     def _seen(self, image: Image.Image) -> Prepared:
         width, height = image.size

@@ -31,9 +31,11 @@ _DEFAULT_CACHE = "~/.cache/embedding-store"
 _OPSET = 17
 _PACKAGE = Path(__file__).parent
 VECTORS = "vectors"
-# contents that share a pass: on a GPU so many, on a CPU those that have so many tokens in all.
-# Beyond that MiniLM gains little more, and texts of 200 tokens are slower together than alone.
-_MOST_ON_A_GPU, _TOKENS_TOGETHER = 32, 320
+# contents that share a pass on a GPU: so many, or of texts those that have so many tokens in all
+_IMAGES_ON_A_GPU, _TOKENS_ON_A_GPU = 32, 16_384
+# contents that share a pass on a CPU: those that have so many tokens in all. Beyond that MiniLM
+# gains little more, and texts of 200 tokens are slower together than alone.
+_TOKENS_TOGETHER = 320
 # whether company changes a byte is tried with so many texts of each of these numbers of tokens
 _TRIED_ROWS, _TRIED_LENGTHS = 4, (1, 7, 20)
 
@@ -81,9 +83,12 @@ class TorchNetwork:
                 values = stage(values)
             return values[VECTORS].float().cpu().numpy()
 
-    def most_together(self, _inputs: Inputs) -> int:
+    def most_together(self, inputs: Inputs) -> int:
         """Return how many contents of one shape may share a pass."""
-        return 1 if self.is_cpu else _MOST_ON_A_GPU
+        if self.is_cpu:
+            return 1
+        size = next(iter(inputs.values())).size
+        return max(_IMAGES_ON_A_GPU, _TOKENS_ON_A_GPU // max(1, size))
 
 
 def _flat(output: np.ndarray) -> np.ndarray:

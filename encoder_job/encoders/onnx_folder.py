@@ -19,19 +19,23 @@ length. Nothing else may stand in the description, so that no misspelt word is p
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from encoder_job.encoders.base import NetworkEncoder, Prepared, tokenized
+from encoder_job.encoders.base import NetworkEncoder, Prepare, Prepared, tokenized
 from encoder_job.encoders.fingerprint import of_onnx_folder
 from encoder_job.encoders.images import Preprocessing
 from encoder_job.encoders.locations import path_of, unloadable
 from encoder_job.encoders.network import OnnxNetwork
 from encoder_job.errors import Refusal
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
 
 _TEXT_INPUTS = {
     "input_ids": "ids",
@@ -58,7 +62,7 @@ def load(location: str, project_dir: Path) -> NetworkEncoder:
         network = OnnxNetwork([graph], output=described.get("output"), vectors_of=vectors_of)
         _one_of("output", described.get("output"), network.outputs)
         prepare = _PREPARATIONS[modality](described, folder, network)
-        _check_vectors(network, [prepare(content) for content in _TRIED[modality]])
+        _check_vectors(network, prepare(_TRIED[modality]))
         fingerprint = of_onnx_folder(folder)
     except Exception as error:
         raise unloadable(location, "ONNX model with its encoder.json", error) from None
@@ -196,11 +200,13 @@ class _TextPreparation:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self._limit)
 
-    def __call__(self, text: str) -> Prepared:
-        return tokenized(text, self._tokens_of)
+    def __call__(self, texts: Sequence[str]) -> list[Prepared]:
+        return tokenized(texts, self._tokens_of)
 
-    def _tokens_of(self, text: str) -> Prepared:
-        found = self._tokenizer.encode(text)
+    def _tokens_of(self, texts: list[str]) -> list[Prepared]:
+        return [self._prepared(found) for found in self._tokenizer.encode_batch(texts)]
+
+    def _prepared(self, found: "Encoding") -> Prepared:
         inputs = {
             name: np.array([getattr(found, _TEXT_INPUTS[name])], np.int64) for name in self._names
         }
@@ -213,8 +219,7 @@ def _flat_image(colour: str) -> bytes:
     return sink.getvalue()
 
 
-_Preparation = Callable[[str | bytes], Prepared]
-_PREPARATIONS: dict[str, Callable[[dict, Path, OnnxNetwork], _Preparation]] = {
+_PREPARATIONS: dict[str, Callable[[dict, Path, OnnxNetwork], Prepare]] = {
     "image": _image_preparation,
     "text": _TextPreparation,
 }

@@ -1,6 +1,7 @@
 """Any text model of sentence-transformers, from a folder, a package or the hub."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from types import ModuleType
@@ -22,14 +23,15 @@ def load(location: str, project_dir: Path) -> NetworkEncoder:
     model, libraries = _load(location, folder)
     fingerprint = of_sentence_transformer(model, folder)
     tokens = Tokens(model)
-    example = tokens(_EXAMPLE).inputs
+    (prepared,) = tokens([_EXAMPLE])
+    example = prepared.inputs
     stages, axes = _stages(model, example)
     network = network_of(stages, example, fingerprint, libraries, axes)
     return NetworkEncoder("text", fingerprint, tokens, network)
 
 
 class Tokens:
-    """Turns a text into the tokens that enter a model."""
+    """Turns texts into the tokens that enter a model."""
 
     def __init__(self, model: Any) -> None:
         self._model, self._limit = model, model.max_seq_length
@@ -37,16 +39,32 @@ class Tokens:
         # the tokenizer is not safe to share between threads, and takes little of the time
         self._lock = Lock()
 
-    def __call__(self, text: str) -> Prepared:
-        """Return the tokens, their number, and whether some did not fit."""
+    def __call__(self, texts: Sequence[str]) -> list[Prepared]:
+        """Return of each text the tokens, their number, and whether some did not fit."""
         with self._lock:
-            return tokenized(text, self._tokens_of)
+            return tokenized(texts, self._tokens_of)
 
-    def _tokens_of(self, text: str) -> Prepared:
+    def _tokens_of(self, texts: list[str]) -> list[Prepared]:
+        arrays = self._arrays(texts)
+        mask = arrays.get("attention_mask")
+        if mask is None or any(array.shape != mask.shape for array in arrays.values()):
+            # nothing says whose the numbers are
+            alone = map(self._arrays, ([text] for text in texts))
+        else:
+            # what the library fills shorter texts up with is taken out again
+            alone = (
+                {name: array[row : row + 1, is_token] for name, array in arrays.items()}
+                for row, is_token in enumerate(mask.astype(bool))
+            )
+        return [self._prepared(text, inputs) for text, inputs in zip(texts, alone, strict=True)]
+
+    def _arrays(self, texts: list[str]) -> Inputs:
         import torch
 
-        found = self._model.preprocess([text], prompt=self._prompt)
-        inputs = {name: value.numpy() for name, value in found.items() if torch.is_tensor(value)}
+        found = self._model.preprocess(texts, prompt=self._prompt)
+        return {name: value.numpy() for name, value in found.items() if torch.is_tensor(value)}
+
+    def _prepared(self, text: str, inputs: Inputs) -> Prepared:
         count = inputs["input_ids"].size
         is_cut = (
             self._limit is not None and count >= self._limit and self._whole(text) > self._limit

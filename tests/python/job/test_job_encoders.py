@@ -2,11 +2,12 @@
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from job_harness import change_one_weight, manifest, record, switch_pooling, text
+from job_harness import change_one_weight, manifest, record, switch_pooling, text, vectors
 
 from encoder_job.encoders import fingerprint, network, onnx_folder, sentence_transformer
 from encoder_job.encoders.base import NetworkEncoder
@@ -32,7 +33,7 @@ def test_short_texts_of_equal_length_share_a_pass(minilm, monkeypatch):
     monkeypatch.setattr(network, "_run", spied)
     short, long = [text(5, seed) for seed in range(3)], [text(300, seed) for seed in range(3)]
     minilm.encode(short + long)
-    lengths = {len(minilm._prepare(one).inputs["input_ids"][0]) for one in short}
+    lengths = {found.inputs["input_ids"].size for found in minilm._prepare(short)}
     assert max(count for count, length in shapes if length in lengths) > 1
     assert {count for count, length in shapes if length == 256} == {1}
 
@@ -40,7 +41,7 @@ def test_short_texts_of_equal_length_share_a_pass(minilm, monkeypatch):
 def test_texts_share_no_pass_where_company_changes_a_byte(job, monkeypatch):
     texts = [text(5, seed) for seed in range(3)]
     encoder = sentence_transformer.load("models/tiny", job.folder)
-    inputs = encoder._prepare(texts[0]).inputs
+    inputs = encoder._prepare(texts)[0].inputs
     assert encoder.network.most_together(inputs) > 1
     run = network._run
 
@@ -103,29 +104,76 @@ def test_models_of_every_build_give_the_vectors_of_the_library(job, tmp_path, mo
     assert found.tobytes() == b"".join(encoder.encode([one])[0].vector.tobytes() for one in texts)
 
 
-def test_off_the_cpu_only_texts_of_equal_length_share_a_batch(job, monkeypatch):
-    """A fake device: the same torch module on this CPU, told that it is none."""
-    texts = [text(length) for length in (3, 9, 3, 3, 9, 1)]
-    alone = [it.vector for it in sentence_transformer.load("models/tiny", job.folder).encode(texts)]
-    monkeypatch.setattr(network, "OnnxNetwork", None)
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_texts_prepared_together_have_the_tokens_that_each_has_alone(job, side):
     encoder = sentence_transformer.load("models/tiny", job.folder)
-    assert encoder.runtime.startswith("torch")
-    shapes, inner = [], encoder.network
+    encoder._prepare._model.tokenizer.padding_side = side
+    texts = [text(length) for length in (3, 0, 9, 400, 1)]
+    together = encoder._prepare(texts)
+    assert [it.is_truncated for it in together] == [False, False, False, True, False]
+    for one, found in zip(texts, together, strict=True):
+        (alone,) = encoder._prepare([one])
+        assert (found.token_count, found.is_truncated) == (alone.token_count, alone.is_truncated)
+        assert found.inputs.keys() == alone.inputs.keys()
+        for name, array in alone.inputs.items():
+            np.testing.assert_array_equal(found.inputs[name], array, strict=True)
 
-    class Device:
-        is_cpu = False
+
+def test_long_texts_are_not_all_tokenized_at_once(minilm, monkeypatch):
+    lengths = []
+    tokens_of = sentence_transformer.Tokens._tokens_of
+
+    def told(tokens, contents):
+        lengths.append([len(content) for content in contents])
+        return tokens_of(tokens, contents)
+
+    monkeypatch.setattr(sentence_transformer.Tokens, "_tokens_of", told)
+    minilm.encode(["x" * 60_000] * 5 + ["ok"] * 70)
+    assert [len(handful) for handful in lengths] == [2, 2, 32, 32, 7]
+
+
+@pytest.fixture
+def device(monkeypatch) -> list[tuple]:
+    """The shapes of what goes through a fake device: torch on this CPU, told that it is none."""
+    shapes = []
+
+    class Device(network.TorchNetwork):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self.is_cpu = False
 
         def __call__(self, inputs):
             shapes.append(inputs["input_ids"].shape)
-            return inner(inputs)
+            return super().__call__(inputs)
 
-        def most_together(self, _inputs):
-            return 32
+    monkeypatch.setattr(network, "TorchNetwork", Device)
+    # what cannot be exported runs in torch
+    monkeypatch.setattr(network, "OnnxNetwork", None)
+    return shapes
 
-    encoder.network = Device()
+
+def test_off_the_cpu_only_texts_of_equal_length_share_a_pass(minilm, device, monkeypatch):
+    texts = [text(length, seed) for seed, length in enumerate([3, 9, 3, 3, 9, 1] * 20)]
+    alone = [it.vector for it in minilm.encode(texts)]
+    encoder = sentence_transformer.load(_MINILM, Path())
+    del device[:]
     found = encoder.encode(texts)
-    assert sorted(count for count, _ in shapes) == [1, 2, 3]
+    counts = Counter(count for count, _ in device)
+    assert counts == {60: 1, 40: 1, 20: 1}
     np.testing.assert_allclose([it.vector for it in found], alone, atol=1e-5)
+    del device[:]
+    monkeypatch.setattr(network, "_TOKENS_ON_A_GPU", 5 * 50)
+    encoder.encode(texts)
+    assert Counter(count for count, _ in device) == {50: 1, 10: 1, 32: 1, 8: 1, 20: 1}
+
+
+def test_a_device_is_given_more_texts_at_once(job, tmp_path, device, monkeypatch):
+    monkeypatch.setattr("encoder_job.runner.BATCH_ROWS", 5)
+    source = manifest(tmp_path / "objects.jsonl", [record(n, text(3)) for n in range(100)])
+    done = job.run(source)
+    assert done.exit_code == 0, done.output
+    assert [count for count, _ in device[-2:]] == [80, 20]
+    assert len(vectors(job.landing)) == 100
 
 
 def test_a_graph_is_exported_anew_when_the_code_that_makes_it_changes(job, tmp_path, monkeypatch):
@@ -258,9 +306,9 @@ def test_of_a_giant_text_what_does_not_fit_is_not_read(minilm, monkeypatch):
     read = []
     tokens_of = sentence_transformer.Tokens._tokens_of
 
-    def told(tokens, content):
-        read.append(len(content))
-        return tokens_of(tokens, content)
+    def told(tokens, contents):
+        read.extend(map(len, contents))
+        return tokens_of(tokens, contents)
 
     monkeypatch.setattr(sentence_transformer.Tokens, "_tokens_of", told)
     words = text(500_000)

@@ -14,7 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 from job_harness import LITE, Job, manifest, record, without_content
 from PIL import Image
 
-from encoder_job.encoders import base, image_models, images, load_encoder
+from encoder_job.encoders import image_models, images, load_encoder
 from encoder_job.encoders.images import Preprocessing
 from encoder_job.encoders.network import CACHE_VARIABLE
 from encoder_job.errors import Refusal
@@ -122,7 +122,7 @@ def test_the_first_frame_of_an_animation_counts():
     ],
 )
 def test_what_is_no_whole_image_is_a_fault_by_name(content, reason):
-    with pytest.raises(base.ContentFault, match=f"^{reason}$"):
+    with pytest.raises(images.ContentFault, match=f"^{reason}$"):
         decoded(content)
 
 
@@ -137,7 +137,8 @@ def test_a_picture_is_resized_and_cut_as_torchvision_does():
     )
     for size in ((60, 40), (301, 97), (97, 301), (64, 64), (1000, 56)):
         content = saved(picture(size=size), "PNG")
-        found = ours(content).inputs["images"][0]
+        (prepared,) = ours([content])
+        found = prepared.inputs["images"][0]
         expected = theirs(Image.open(io.BytesIO(content))).numpy()
         # one level of 255, where a weight of the resize rounds the other way
         assert np.abs(found - expected).max() <= 1 / 255 / 0.22, size
@@ -147,7 +148,8 @@ def test_a_line_of_pixels_needs_no_more_memory_than_a_square():
     shape = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
     prepare = Preprocessing(resize=256, crop=224, interpolation="bicubic", **shape)
     line = saved(Image.new("L", (1_000_000, 1), 128), "PNG")
-    assert prepare(line).inputs["images"].shape == (1, 3, 224, 224)
+    (prepared,) = prepare([line])
+    assert prepared.inputs["images"].shape == (1, 3, 224, 224)
 
 
 def test_the_registered_image_encoder_is_what_is_installed(minilm_job):
@@ -269,7 +271,7 @@ def test_features_are_what_the_classifier_of_the_zoo_takes(tmp_path, name, file,
         assert "features.denseblock1.denselayer1.norm.1.weight" in state
     torch.save(state, tmp_path / file)
     encoder = load_encoder("torchvision", str(tmp_path / file), Path())
-    pixels = encoder._prepare(saved(picture(), "PNG")).inputs["images"]
+    pixels = encoder._prepare([saved(picture(), "PNG")])[0].inputs["images"]
     (found,) = encoder.network({"images": pixels})
 
     taken = []

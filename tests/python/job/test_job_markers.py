@@ -28,15 +28,17 @@ class Panic(BaseException):
     "As libraries in Rust raise it."
 
 def telling(real):
-    def prepare(self, content):
-        marked = content if isinstance(content, bytes) else content.encode()
-        # every other one is spared, so that the ordinary way is watched too
-        if b"zebra" not in marked or sum(marked) % 2:
-            return real(self, content)
-        logging.getLogger("library").error("encoding %r", content)
-        warnings.warn(f"odd: {content!r}")
-        os.write(2, repr(content).encode())
-        raise (ValueError if sum(marked) % 4 else Panic)(repr(content))
+    def prepare(self, contents):
+        for content in contents:
+            marked = content if isinstance(content, bytes) else content.encode()
+            # every other one is spared, so that the ordinary way is watched too
+            if b"zebra" not in marked or sum(marked) % 2:
+                continue
+            logging.getLogger("library").error("encoding %r", content)
+            warnings.warn(f"odd: {content!r}")
+            os.write(2, repr(content).encode())
+            raise (ValueError if sum(marked) % 4 else Panic)(repr(content))
+        return real(self, contents)
     return prepare
 
 for kind in (sentence_transformer.Tokens, images.Preprocessing):

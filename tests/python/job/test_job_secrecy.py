@@ -23,7 +23,7 @@ class _Lost:
     ) -> None:
         self._inner, self._is_lost, self._error = inner, is_lost, error
         self.modality, self.fingerprint = inner.modality, inner.fingerprint
-        self.runtime = inner.runtime
+        self.runtime, self.batch_factor = inner.runtime, inner.batch_factor
 
     def encode(self, texts):
         self._is_lost[0] |= any(MARKER in text for text in texts)
