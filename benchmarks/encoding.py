@@ -10,6 +10,7 @@ machine mean nothing on another.
 import argparse
 import io
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -163,6 +164,8 @@ def sentence_transformer() -> object:
 
 def measure(way: str, kind: str, cores: int, vectors: Path) -> dict:
     """Time one way in this process. Returns seconds and MB, and saves the vectors."""
+    # whatever threads a way has beside those that it is told to have
+    os.sched_setaffinity(0, range(cores))
     contents = contents_of(kind)
     encode, parts = {"job": job, "plain": plain, "products": products}[way](kind, cores)
     encode(contents[:32])

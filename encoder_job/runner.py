@@ -36,8 +36,9 @@ _COUNTS = (
     *("already", "repeats", "erased", "truncated", "failed"),
 )
 _PAUSE_SECONDS = 0.2  # between two looks at whether a paced run was stopped
-# what is encoded at once: so many rows, or more if the encoder asks for them, or so many bytes
-BATCH_ROWS, _BATCH_SIZE = 256, 16_000_000
+# what is encoded at once: so many rows or bytes of contents; more rows, if the encoder likes them,
+# while they are so small that a run which is stopped is not long in encoding them
+BATCH_ROWS, _BATCH_SIZE, _SMALL_SIZE = 256, 16_000_000, 1_000_000
 # what lands at once: some ten megabytes of vectors, which is what a warehouse likes
 PART_ROWS, _PART_BYTES = 16_384, 100_000_000
 
@@ -55,7 +56,8 @@ class _Batch:
 
     def is_full(self, factor: int) -> bool:
         largest = max(len(self.objects), len(self.failures), len(self.rows))
-        return largest >= BATCH_ROWS * factor or self.size >= _BATCH_SIZE
+        most = BATCH_ROWS * (factor if self.size < _SMALL_SIZE else 1)
+        return largest >= most or self.size >= _BATCH_SIZE
 
 
 @dataclass
@@ -119,7 +121,9 @@ class Runner:
         due = time.monotonic()
         with ThreadPoolExecutor(1) as encoding:
             try:
-                for batch in self._batches(_whole(rows, broken)):
+                # what is paced comes in small batches
+                factor = self._encoder.batch_factor if most_per_second == inf else 1
+                for batch in self._batches(_whole(rows, broken), factor):
                     if batch.rows:
                         self._wait(due)
                     due = max(due, time.monotonic()) + len(batch.rows) / most_per_second
@@ -150,7 +154,7 @@ class Runner:
             raise
         self._land_end("stopped" if self.is_stopped else "finished")
 
-    def _batches(self, rows: Iterable[Row | None]) -> Iterator[_Batch]:
+    def _batches(self, rows: Iterable[Row | None], factor: int) -> Iterator[_Batch]:
         """Take rows until they end, or somebody stops the run: then a part of a batch is left."""
         batch = _Batch()
         try:
@@ -158,7 +162,7 @@ class Runner:
                 if row is not None:
                     self.counts["read"] += 1
                     self._take(row, batch)
-                if batch.is_full(self._encoder.batch_factor):
+                if batch.is_full(factor):
                     yield batch
                     batch = _Batch()
                 self._tell()

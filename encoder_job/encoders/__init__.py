@@ -4,6 +4,7 @@ Nothing is padded. On a CPU every pass stays on one thread, and several go side 
 share one where that changes no byte. On other devices inputs of exactly equal shape share a pass.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,8 @@ LOADERS: dict[str, Callable[[str, Path], Encoder]] = {
 
 def load_encoder(loader: str, location: str, project_dir: Path) -> Encoder:
     """Load an encoder by the name of its loader."""
+    # or tokenizing takes every core
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     if loader not in LOADERS:
         raise Refusal(
             f"loader {loader!r} is unknown (known: {', '.join(LOADERS)}); correct the column "

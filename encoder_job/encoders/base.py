@@ -100,66 +100,54 @@ class NetworkEncoder:
         self.network, self.is_exact = network, network.is_cpu
         self.workers = min(joblib.cpu_count(), _MOST_WORKERS)
         self._prepare, self._is_text = prepare, modality == "text"
-        has_groups = self._is_text and not network.is_cpu
-        self.batch_factor = _DEVICE_BATCH_FACTOR if has_groups else 1
+        self.batch_factor = _DEVICE_BATCH_FACTOR if self._is_text and not network.is_cpu else 1
 
     def encode(self, contents: Sequence[str | bytes]) -> list[Encoded | str]:
         """Return a vector, or a reason code, for each content, in order."""
-        results: list[Prepared | Encoded | str] = []
+        results: dict[int, Encoded | str] = {}
         with ThreadPoolExecutor(self.workers) as pool, ThreadPoolExecutor(1) as device:
+            if self._is_text:
+                # little of the work, and one thread's
+                begun = chain.from_iterable(map(self._prepare, _handfuls(contents)))
+            else:
+                begun = pool.map(self._begun, contents)
             network = pool if self.network.is_cpu else device
-            # tokenizing is one thread's work, and little of it; decoding is most of the work
-            prepare = map if self._is_text else pool.map
-            begun = chain.from_iterable(prepare(self._begun, self._handfuls(contents)))
             passes = [
-                (positions, network.submit(self._together, [results[it] for it in positions]))
-                for positions in self._alike(begun, results)
+                (positions, network.submit(self._together, batch))
+                for positions, batch in self._alike(begun, results)
             ]
         for positions, found in passes:
-            for position, result in zip(positions, found.result(), strict=True):
-                results[position] = result
-        return results
+            results.update(zip(positions, found.result(), strict=True))
+        return [results[position] for position in range(len(contents))]
 
-    def _handfuls(self, contents: Sequence[str | bytes]) -> Iterator[Sequence[str | bytes]]:
-        """Yield what is prepared at once: some texts, or one image."""
-        handful, length = [], 0
-        for content in contents:
-            handful.append(content)
-            length += len(content)
-            if not self._is_text or len(handful) == _HANDFUL or length > _HANDFUL_LENGTH:
-                yield handful
-                handful, length = [], 0
-        if handful:
-            yield handful
-
-    def _begun(self, handful: Sequence[str | bytes]) -> list[Prepared | Encoded | str]:
-        """Prepare contents; encode an image that shares no pass at once: it need not be held."""
-        prepared = self._prepare(handful)
-        (first, *_) = prepared
-        if self._is_text or isinstance(first, str) or self._most_together(first) > 1:
+    def _begun(self, image: bytes) -> Prepared | Encoded | str:
+        """Prepare an image; one that shares no pass is encoded at once, and need not be held."""
+        (prepared,) = self._prepare([image])
+        if isinstance(prepared, str) or self._most_together(prepared) > 1:
             return prepared
-        return self._together(prepared)
+        return self._together([prepared])[0]
 
     def _alike(
-        self, begun: Iterable[Prepared | Encoded | str], results: list[Prepared | Encoded | str]
-    ) -> Iterator[list[int]]:
-        """Add items to the results; yield the positions of what shares a pass as soon as it can."""
+        self, begun: Iterable[Prepared | Encoded | str], results: dict[int, Encoded | str]
+    ) -> Iterator[tuple[Sequence[int], Sequence[Prepared]]]:
+        """Yield what shares a pass, and its positions, as soon as it can; keep other results."""
         groups = defaultdict(list)
         for position, item in enumerate(begun):
-            results.append(item)
             if isinstance(item, Prepared):
                 shapes = tuple(sorted((name, array.shape) for name, array in item.inputs.items()))
-                groups[shapes].append(position)
+                groups[shapes].append((position, item))
                 if len(groups[shapes]) >= self._most_together(item):
-                    yield groups.pop(shapes)
-        yield from groups.values()
+                    yield tuple(zip(*groups.pop(shapes), strict=True))
+            else:
+                results[position] = item
+        yield from (tuple(zip(*group, strict=True)) for group in groups.values())
 
     def _most_together(self, prepared: Prepared) -> int:
         # an array without a dimension for the batch would mix its neighbours' numbers
         has_batch = all(it.ndim > 1 and len(it) == 1 for it in prepared.inputs.values())
         return self.network.most_together(prepared.inputs) if has_batch else 1
 
-    def _together(self, batch: list[Prepared]) -> list[Encoded | str]:
+    def _together(self, batch: Sequence[Prepared]) -> list[Encoded | str]:
         joined = {
             name: np.concatenate([prepared.inputs[name] for prepared in batch])
             for name in batch[0].inputs
@@ -168,6 +156,19 @@ class NetworkEncoder:
             _encoded(prepared, vector)
             for prepared, vector in zip(batch, self.network(joined), strict=True)
         ]
+
+
+def _handfuls(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the texts that are tokenized at once."""
+    handful, length = [], 0
+    for text in texts:
+        if handful and (len(handful) == _HANDFUL or length + len(text) > _HANDFUL_LENGTH):
+            yield handful
+            handful, length = [], 0
+        handful.append(text)
+        length += len(text)
+    if handful:
+        yield handful
 
 
 def tolerance_of(vectors: np.ndarray) -> float:

@@ -1,11 +1,11 @@
 """Any text model of sentence-transformers, from a folder, a package or the hub."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Lock
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from encoder_job.encoders.base import PRECISION, Inputs, NetworkEncoder, Prepared, tokenized
 from encoder_job.encoders.fingerprint import of_sentence_transformer
@@ -36,26 +36,24 @@ class Tokens:
     def __init__(self, model: Any) -> None:
         self._model, self._limit = model, model.max_seq_length
         self._prompt = model.prompts.get(model.default_prompt_name or "", "") or None
-        # the tokenizer is not safe to share between threads, and takes little of the time
-        self._lock = Lock()
+        # a mask tells what the library fills shorter texts up with, unless the model wants it
+        arrays = self._arrays([_EXAMPLE])
+        mask = arrays.get("attention_mask", np.zeros(0))
+        self._has_mask = all(it.shape == mask.shape and mask.all() for it in arrays.values())
 
     def __call__(self, texts: Sequence[str]) -> list[Prepared]:
         """Return of each text the tokens, their number, and whether some did not fit."""
-        with self._lock:
-            return tokenized(texts, self._tokens_of)
+        return tokenized(texts, self._tokens_of)
 
     def _tokens_of(self, texts: list[str]) -> list[Prepared]:
-        arrays = self._arrays(texts)
-        mask = arrays.get("attention_mask")
-        if mask is None or any(array.shape != mask.shape for array in arrays.values()):
-            # nothing says whose the numbers are
-            alone = map(self._arrays, ([text] for text in texts))
-        else:
-            # what the library fills shorter texts up with is taken out again
+        if self._has_mask:
+            arrays = self._arrays(texts)
             alone = (
                 {name: array[row : row + 1, is_token] for name, array in arrays.items()}
-                for row, is_token in enumerate(mask.astype(bool))
+                for row, is_token in enumerate(arrays["attention_mask"].astype(bool))
             )
+        else:
+            alone = (self._arrays([text]) for text in texts)
         return [self._prepared(text, inputs) for text, inputs in zip(texts, alone, strict=True)]
 
     def _arrays(self, texts: list[str]) -> Inputs:
@@ -132,7 +130,6 @@ def _is_one_text(value: Any) -> bool:
 
 def _load(location: str, folder: Path) -> tuple[Any, list[ModuleType]]:
     """Import the heavy libraries, quietly, and load the model in full precision."""
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     try:
         library = sentence_transformers()
         import torch

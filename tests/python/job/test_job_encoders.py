@@ -4,6 +4,7 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -90,8 +91,33 @@ def _with_words_alone(folder: Path) -> list:
     return [modules.StaticEmbedding(AutoTokenizer.from_pretrained(folder), embedding_dim=16)]
 
 
+def _with_vectors_of_words(folder: Path) -> list:
+    """No transformer, and beside the tokens an array of another shape than theirs."""
+    from transformers import AutoTokenizer
+
+    modules = sentence_transformers().models
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    weights = np.random.default_rng(1).normal(size=(len(tokenizer), 8)).astype(np.float32)
+    return [modules.WordEmbeddings(tokenizer, weights), modules.Pooling(8, "mean")]
+
+
+def _with_texts_of_one_length(folder: Path) -> list:
+    """What it fills up every text with is part of what it was trained on."""
+    modules = sentence_transformers().models
+    filled_up = {"text": {"padding": "max_length", "max_length": 64}}
+    transformer = modules.Transformer(str(folder), processing_kwargs=filled_up)
+    return [transformer, modules.Pooling(32, "lasttoken")]
+
+
 @pytest.mark.parametrize(
-    "modules_of", [_with_a_dense_layer, _with_weighted_layers, _with_words_alone]
+    "modules_of",
+    [
+        _with_a_dense_layer,
+        _with_weighted_layers,
+        _with_words_alone,
+        _with_vectors_of_words,
+        _with_texts_of_one_length,
+    ],
 )
 def test_models_of_every_build_give_the_vectors_of_the_library(job, tmp_path, modules_of):
     library = sentence_transformers()
@@ -102,6 +128,10 @@ def test_models_of_every_build_give_the_vectors_of_the_library(job, tmp_path, mo
     found = np.stack([result.vector for result in encoder.encode(texts)])
     np.testing.assert_allclose(found, model.encode(texts), atol=1e-5)
     assert found.tobytes() == b"".join(encoder.encode([one])[0].vector.tobytes() for one in texts)
+    for one, prepared in zip(texts, encoder._prepare(texts), strict=True):
+        expected = model.preprocess([one])
+        for name, array in prepared.inputs.items():
+            np.testing.assert_array_equal(array, expected[name].numpy(), strict=True)
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
@@ -128,8 +158,33 @@ def test_long_texts_are_not_all_tokenized_at_once(minilm, monkeypatch):
         return tokens_of(tokens, contents)
 
     monkeypatch.setattr(sentence_transformer.Tokens, "_tokens_of", told)
-    minilm.encode(["x" * 60_000] * 5 + ["ok"] * 70)
+    minilm.encode(["x" * 40_000] * 5 + ["ok"] * 70)
     assert [len(handful) for handful in lengths] == [2, 2, 32, 32, 7]
+
+
+def test_texts_are_encoded_while_others_are_tokenized(minilm):
+    inner, seen = minilm._prepare, []
+
+    def prepare(texts):
+        seen.append(len(texts))
+        # nothing more is tokenized before the first texts have been encoded
+        assert len(seen) < 3 or is_encoded.wait(60)
+        return inner(texts)
+
+    class Watched:
+        is_cpu = True
+        runtime = minilm.runtime
+        most_together = minilm.network.most_together
+
+        def __call__(self, inputs):
+            found = minilm.network(inputs)
+            is_encoded.set()
+            return found
+
+    is_encoded = Event()
+    encoder = NetworkEncoder("text", minilm.fingerprint, prepare, Watched())
+    encoder.encode([text(5)] * 200)
+    assert seen == [32] * 6 + [8]
 
 
 @pytest.fixture
@@ -167,12 +222,24 @@ def test_off_the_cpu_only_texts_of_equal_length_share_a_pass(minilm, device, mon
     assert Counter(count for count, _ in device) == {50: 1, 10: 1, 32: 1, 8: 1, 20: 1}
 
 
-def test_a_device_is_given_more_texts_at_once(job, tmp_path, device, monkeypatch):
+@pytest.mark.parametrize(
+    ("command", "small_size", "together"),
+    [
+        (["run"], 1_000_000, [80, 20]),
+        # of long texts no more than elsewhere, nor of those that may not come so fast
+        (["run"], 100, [5] * 20),
+        (["backfill", "--encoder", "tiny", "--most-per-second", "10000"], 1_000_000, [5] * 20),
+    ],
+)
+def test_a_device_is_given_more_short_texts_at_once(
+    job, tmp_path, device, monkeypatch, command, small_size, together
+):
     monkeypatch.setattr("encoder_job.runner.BATCH_ROWS", 5)
+    monkeypatch.setattr("encoder_job.runner._SMALL_SIZE", small_size)
     source = manifest(tmp_path / "objects.jsonl", [record(n, text(3)) for n in range(100)])
-    done = job.run(source)
+    done = job(*command, "--source", str(source))
     assert done.exit_code == 0, done.output
-    assert [count for count, _ in device[-2:]] == [80, 20]
+    assert [count for count, _ in device[-len(together) :]] == together
     assert len(vectors(job.landing)) == 100
 
 
