@@ -59,9 +59,7 @@ demo: landed  ## fetch real reviews and images, encode them, build everything, p
 	$(BIN)/dbt build --selector nightly
 	@$(BIN)/python demo/report.py
 
-test: setup  ## everything that must pass before a change lands
-	@# the environments are installed while one core lints
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=line lint .venv-bigquery/installed .venv-beam/installed
+test: lint .venv-bigquery/installed .venv-beam/installed  ## everything that must pass before a change lands
 	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-bigquery: setup .venv-bigquery/installed  ## the BigQuery target alone, on the emulator
