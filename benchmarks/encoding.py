@@ -1,10 +1,10 @@
 """Encoding by the job beside what one would write instead, on one core and on two.
 
-Texts: sentence-transformers' own `encode`, and the bare matrix products of all their tokens, which
-no exact way can do without. Images: open, transform and run each, as torchvision's examples do, in
-torch. Every way and number of cores is a process of its own, one after the other in turn, so that
-each has a peak of memory; a way is timed after it has warmed up. Prints ratios: times of one
-machine mean nothing on another.
+Texts: sentence-transformers' own `encode`, and on a CPU the bare matrix products of all their
+tokens, which no exact way can do without. Images: open, transform and run each, as torchvision's
+examples do, in torch. All use a GPU where there is one. Every way and number of cores is a process
+of its own, one after the other in turn, so that each has a peak of memory; a way is timed after it
+has warmed up. Prints ratios: times of one machine mean nothing on another.
 """
 
 import argparse
@@ -89,9 +89,12 @@ def plain(kind: str, cores: int) -> tuple[Callable[[list], np.ndarray], dict]:
     """Return what one would write instead."""
     import torch
 
+    from encoder_job.encoders.network import best_device
+
     torch.set_num_threads(cores)
+    device = best_device()
     if kind != "image":
-        model = sentence_transformer()
+        model = sentence_transformer(device)
         return lambda texts: model.encode(texts, batch_size=32, show_progress_bar=False), {}
     from PIL import Image
 
@@ -102,7 +105,7 @@ def plain(kind: str, cores: int) -> tuple[Callable[[list], np.ndarray], dict]:
 
     path = path_of(Registry(Path()).active("image").location, Path())
     module, shape, _ = _efficientnet_lite_model(path)
-    module.eval()
+    module.eval().to(device)
     transforms = torchvision().transforms
     transform = transforms.Compose(
         [
@@ -118,7 +121,7 @@ def plain(kind: str, cores: int) -> tuple[Callable[[list], np.ndarray], dict]:
         with torch.inference_mode():
             for picture in pictures:
                 image = Image.open(io.BytesIO(picture)).convert("RGB")
-                vectors.append(module(transform(image)[None])[0].numpy())
+                vectors.append(module(transform(image)[None].to(device))[0].cpu().numpy())
         return np.stack(vectors)
 
     return encode, {}
@@ -130,7 +133,7 @@ def products(kind: str, cores: int) -> tuple[Callable[[list], np.ndarray], dict]
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(cores)
-    model = sentence_transformer()
+    model = sentence_transformer("cpu")
     tokens = sum(map(len, model.tokenizer(contents_of(kind), truncation=True)["input_ids"]))
     matrices = [
         module.weight.detach().numpy().T
@@ -152,14 +155,14 @@ def products(kind: str, cores: int) -> tuple[Callable[[list], np.ndarray], dict]
     return multiply, {}
 
 
-def sentence_transformer() -> object:
+def sentence_transformer(device: str) -> object:
     """Load the demo's model of texts as its own library does."""
     from encoder_job.encoders.locations import path_of
     from encoder_job.encoders.torch_libraries import sentence_transformers
     from encoder_job.registry import Registry
 
     path = path_of(Registry(Path()).active("text").location, Path())
-    return sentence_transformers().SentenceTransformer(str(path), device="cpu")
+    return sentence_transformers().SentenceTransformer(str(path), device=device)
 
 
 def measure(way: str, kind: str, cores: int, vectors: Path) -> dict:
@@ -192,10 +195,12 @@ def speedups(found: dict[str, list[dict]], way: str) -> list[float]:
 
 def compare(kind: str, cores: int) -> None:
     """Run both ways in turn, and print what they took."""
+    from encoder_job.encoders.network import best_device
+
     folder = Path("target/bench/encoding")
     folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[dict]] = {way: [] for way in WAYS}
-    if kind != "image":
+    if kind != "image" and best_device() == "cpu":
         found["products"] = []
     for _ in range(ROUNDS):
         for way in found:
