@@ -1,7 +1,8 @@
 """Encoders: from contents to vectors, where no content's vector depends on the contents beside it.
 
-Nothing is padded. On a CPU every pass stays on one thread, and several go side by side; short texts
-share one where that changes no byte. On other devices inputs of exactly equal shape share a pass.
+Nothing is padded that the model does not pad. On a CPU every pass stays on one thread, and several
+go side by side; short texts share one where that changes no byte. On other devices inputs of
+exactly equal shape share a pass.
 """
 
 import os

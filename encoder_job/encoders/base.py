@@ -112,12 +112,9 @@ class NetworkEncoder:
             else:
                 begun = pool.map(self._begun, contents)
             network = pool if self.network.is_cpu else device
-            passes = [
-                (positions, network.submit(self._together, batch))
-                for positions, batch in self._alike(begun, results)
-            ]
-        for positions, found in passes:
-            results.update(zip(positions, found.result(), strict=True))
+            # begins each pass as it comes, and none after one has failed
+            for found in network.map(self._encoded_group, self._alike(begun, results)):
+                results.update(found)
         return [results[position] for position in range(len(contents))]
 
     def _begun(self, image: bytes) -> Prepared | Encoded | str:
@@ -129,25 +126,28 @@ class NetworkEncoder:
 
     def _alike(
         self, begun: Iterable[Prepared | Encoded | str], results: dict[int, Encoded | str]
-    ) -> Iterator[tuple[Sequence[int], Sequence[Prepared]]]:
-        """Yield what shares a pass, and its positions, as soon as it can; keep other results."""
-        groups = defaultdict(list)
+    ) -> Iterator[dict[int, Prepared]]:
+        """Yield what shares a pass, by its position, as soon as it can; keep other results."""
+        groups = defaultdict(dict)
         for position, item in enumerate(begun):
             if isinstance(item, Prepared):
                 shapes = tuple(sorted((name, array.shape) for name, array in item.inputs.items()))
-                groups[shapes].append((position, item))
+                groups[shapes][position] = item
                 if len(groups[shapes]) >= self._most_together(item):
-                    yield tuple(zip(*groups.pop(shapes), strict=True))
+                    yield groups.pop(shapes)
             else:
                 results[position] = item
-        yield from (tuple(zip(*group, strict=True)) for group in groups.values())
+        yield from groups.values()
 
     def _most_together(self, prepared: Prepared) -> int:
         # an array without a dimension for the batch would mix its neighbours' numbers
         has_batch = all(it.ndim > 1 and len(it) == 1 for it in prepared.inputs.values())
         return self.network.most_together(prepared.inputs) if has_batch else 1
 
-    def _together(self, batch: Sequence[Prepared]) -> list[Encoded | str]:
+    def _encoded_group(self, group: dict[int, Prepared]) -> dict[int, Encoded | str]:
+        return dict(zip(group, self._together(list(group.values())), strict=True))
+
+    def _together(self, batch: list[Prepared]) -> list[Encoded | str]:
         joined = {
             name: np.concatenate([prepared.inputs[name] for prepared in batch])
             for name in batch[0].inputs
@@ -160,13 +160,14 @@ class NetworkEncoder:
 
 def _handfuls(texts: Sequence[str]) -> Iterator[list[str]]:
     """Yield the texts that are tokenized at once."""
-    handful, length = [], 0
+    handful, longest = [], 0
     for text in texts:
-        if handful and (len(handful) == _HANDFUL or length + len(text) > _HANDFUL_LENGTH):
+        longest = max(longest, len(text))
+        # each is filled up to the longest
+        if handful and (len(handful) == _HANDFUL or (len(handful) + 1) * longest > _HANDFUL_LENGTH):
             yield handful
-            handful, length = [], 0
+            handful, longest = [], len(text)
         handful.append(text)
-        length += len(text)
     if handful:
         yield handful
 

@@ -15,6 +15,8 @@ from encoder_job.encoders.torch_libraries import sentence_transformers
 from encoder_job.errors import Refusal
 
 _VECTOR, _EXAMPLE = "sentence_embedding", "a text of some tokens"
+# of several lengths: a model may want every text filled up to one, or to a multiple of some
+_TRIED = ("a", "a text", "a text of", _EXAMPLE)
 
 
 def load(location: str, project_dir: Path) -> NetworkEncoder:
@@ -36,17 +38,20 @@ class Tokens:
     def __init__(self, model: Any) -> None:
         self._model, self._limit = model, model.max_seq_length
         self._prompt = model.prompts.get(model.default_prompt_name or "", "") or None
-        # a mask tells what the library fills shorter texts up with, unless the model wants it
-        arrays = self._arrays([_EXAMPLE])
-        mask = arrays.get("attention_mask", np.zeros(0))
-        self._has_mask = all(it.shape == mask.shape and mask.all() for it in arrays.values())
+        self._has_whole_masks = all(map(self._is_whole, _TRIED))
 
     def __call__(self, texts: Sequence[str]) -> list[Prepared]:
         """Return of each text the tokens, their number, and whether some did not fit."""
         return tokenized(texts, self._tokens_of)
 
+    def _is_whole(self, text: str) -> bool:
+        """Tell whether a mask covers all of a text; of several it then tells what fills them up."""
+        arrays = self._arrays([text])
+        mask = arrays.get("attention_mask", np.zeros(0))
+        return bool(mask.all()) and all(it.shape == mask.shape for it in arrays.values())
+
     def _tokens_of(self, texts: list[str]) -> list[Prepared]:
-        if self._has_mask:
+        if self._has_whole_masks:
             arrays = self._arrays(texts)
             alone = (
                 {name: array[row : row + 1, is_token] for name, array in arrays.items()}

@@ -109,6 +109,17 @@ def _with_texts_of_one_length(folder: Path) -> list:
     return [transformer, modules.Pooling(32, "lasttoken")]
 
 
+def _with_texts_of_a_multiple(folder: Path) -> list:
+    """The example that a model is loaded with happens to be as long as one."""
+    from transformers import AutoTokenizer
+
+    modules = sentence_transformers().models
+    tokens = AutoTokenizer.from_pretrained(folder)(sentence_transformer._EXAMPLE)["input_ids"]
+    filled_up = {"text": {"pad_to_multiple_of": len(tokens), "max_length": 8 * len(tokens)}}
+    transformer = modules.Transformer(str(folder), processing_kwargs=filled_up)
+    return [transformer, modules.Pooling(32, "mean")]
+
+
 @pytest.mark.parametrize(
     "modules_of",
     [
@@ -117,6 +128,7 @@ def _with_texts_of_one_length(folder: Path) -> list:
         _with_words_alone,
         _with_vectors_of_words,
         _with_texts_of_one_length,
+        _with_texts_of_a_multiple,
     ],
 )
 def test_models_of_every_build_give_the_vectors_of_the_library(job, tmp_path, modules_of):
@@ -135,11 +147,20 @@ def test_models_of_every_build_give_the_vectors_of_the_library(job, tmp_path, mo
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
-def test_texts_prepared_together_have_the_tokens_that_each_has_alone(job, side):
+def test_texts_prepared_together_have_the_tokens_that_each_has_alone(job, monkeypatch, side):
     encoder = sentence_transformer.load("models/tiny", job.folder)
     encoder._prepare._model.tokenizer.padding_side = side
     texts = [text(length) for length in (3, 0, 9, 400, 1)]
+    model, counts = encoder._prepare._model, []
+    preprocess = model.preprocess
+
+    def counted(contents, **options):
+        counts.append(len(contents))
+        return preprocess(contents, **options)
+
+    monkeypatch.setattr(model, "preprocess", counted)
     together = encoder._prepare(texts)
+    assert counts == [5]
     assert [it.is_truncated for it in together] == [False, False, False, True, False]
     for one, found in zip(texts, together, strict=True):
         (alone,) = encoder._prepare([one])
@@ -159,7 +180,7 @@ def test_long_texts_are_not_all_tokenized_at_once(minilm, monkeypatch):
 
     monkeypatch.setattr(sentence_transformer.Tokens, "_tokens_of", told)
     minilm.encode(["x" * 40_000] * 5 + ["ok"] * 70)
-    assert [len(handful) for handful in lengths] == [2, 2, 32, 32, 7]
+    assert [len(handful) for handful in lengths] == [2, 2, 2, 32, 32, 5]
 
 
 def test_texts_are_encoded_while_others_are_tokenized(minilm):
