@@ -20,7 +20,7 @@ from encoder_job.errors import (
     guarded,
 )
 from encoder_job.progress import FORMATS, Progress
-from encoder_job.registry import MODALITIES, STATES, EncoderRow, Registry
+from encoder_job.registry import MODALITIES, STATES, UNIT_NORM_WITHIN, EncoderRow, Registry
 from encoder_job.silence import be_silent, quiet_libraries
 from encoder_job.storage import shown
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 # the heavy libraries are imported by the commands that need them, so that --help is quick
 
-_UNIT_NORM_WITHIN = 1e-4
 _MB = 1_000_000
 
 app = typer.Typer(
@@ -254,7 +253,7 @@ def register(
         encoder_id=encoder_id,
         modality=loaded.modality,
         embedding_dim=vectors.shape[1],
-        is_unit_norm=bool(np.abs(norms - 1).max() <= _UNIT_NORM_WITHIN),
+        is_unit_norm=bool(np.abs(norms - 1).max() <= UNIT_NORM_WITHIN),
         encoder_fingerprint=loaded.fingerprint,
         loader=loader,
         location=location,
@@ -299,10 +298,10 @@ def erase(landing: LandingOption = "landing/") -> int:
     with target.alone():
         erased = requested_erasures(target)
         if erased.unclear_requests:
+            request, told = min(erased.unclear_requests.items())
             raise Refusal(
-                f"landing {shown(landing)}: erasure_requests: event_id "
-                f"{min(erased.unclear_requests)} names several subjects; take the wrong rows out, "
-                "and run the same command again: nothing was erased"
+                f"landing {shown(landing)}: erasure_requests: event_id {request} {told}, and run "
+                "the same command again: nothing was erased"
             )
         target.ensure_tables()
         removed = target.erase(erased)

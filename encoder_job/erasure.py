@@ -17,13 +17,15 @@ class Erased:
 
     And hashes of the objects that an erasure found to be such a customer's: nothing else tells of
     them once their rows are gone. Of a request that names several subjects all are covered until
-    somebody says which one is meant.
+    somebody says which one is meant, as is whom one names whose time cannot be read here: a
+    warehouse may read it, and erase.
     """
 
     objects: set[str] = field(default_factory=set)
     customers: dict[str, str] = field(default_factory=dict)
     object_hashes: set[str] = field(default_factory=set)
-    unclear_requests: set[str] = field(default_factory=set)
+    # the requests that have to be mended before anything is removed, and how
+    unclear_requests: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether anybody is named."""
@@ -53,7 +55,8 @@ def requested_erasures(landing: Landing) -> Erased:
     for batch in landing.read("erasure_requests", REQUEST_COLUMNS):
         for event_id, scope, subject_id, requested_at in zip(*batch.values(), strict=True):
             subject = str("" if subject_id is None else subject_id).strip()
-            if event_id is None or not subject or not _is_time(requested_at):
+            time = str("" if requested_at is None else requested_at).strip()
+            if event_id is None or not subject or not time:
                 continue
             request = str(event_id)
             if scope == "object":
@@ -63,8 +66,11 @@ def requested_erasures(landing: Landing) -> Erased:
                 erased.customers[subject] = min(request, known)
             else:
                 continue
+            if not _is_iso_time(time):
+                erased.unclear_requests[request] = "has no ISO 8601 time in requested_at; mend it"
             if subjects.setdefault(request, (scope, subject)) != (scope, subject):
-                erased.unclear_requests.add(request)
+                told = "names several subjects; take the wrong rows out"
+                erased.unclear_requests[request] = told
     for batch in landing.read("erased_objects", ["subject_hash"]):
         erased.object_hashes.update(batch["subject_hash"])
     return erased
@@ -104,8 +110,8 @@ def _owned(landing: Landing, table: str, erased: Erased) -> Iterator[tuple[str, 
                 yield object_id, erased.customers.get(customer_id)
 
 
-def _is_time(value: object) -> bool:
+def _is_iso_time(text: str) -> bool:
     try:
-        return isinstance(value, datetime) or bool(datetime.fromisoformat(str(value)))
+        return bool(datetime.fromisoformat(text))
     except ValueError:
         return False

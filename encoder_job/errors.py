@@ -34,6 +34,8 @@ REASONS = {
     "invalid_source_reference": "a source reference is a text or a whole number",
     "invalid_object_created_at": "a time is ISO 8601, UTC where it names no zone",
     "invalid_landed_at": "a time is ISO 8601, UTC where it names no zone",
+    "known_before_it_happened": "`landed_at` is before `object_created_at`; mend the one that is "
+    "wrong (a time without a zone is UTC)",
     "in_the_future": "the time lies more than a day ahead of this machine's clock; mend it",
     "invalid_content": "`content` holds a text, or an image's bytes; `content_uri` is a text",
     "empty_content": "there is nothing to encode; what is there later needs a new "
@@ -52,6 +54,8 @@ REASONS = {
     "duplicate_object": "the same id and version with other metadata; keep one of the two",
     "encoder_error": "the encoder failed on this content",
     "vector_not_finite": "the encoder gave a vector with NaN or infinity",
+    "vector_not_unit_norm": "the encoder gave a vector of another length than 1, as of a text "
+    "without a token",
 }
 
 

@@ -5,7 +5,7 @@ which is gone with the process. So memory does not grow with the landing.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from hashlib import blake2b
 from typing import NamedTuple
@@ -35,7 +35,13 @@ _TABLES = {
 class Known:
     """The versions, events and failures that are there, of one encoder."""
 
-    def __init__(self, landing: Landing, encoder_id: str, encoder_fingerprint: str) -> None:
+    def __init__(
+        self,
+        landing: Landing,
+        encoder_id: str,
+        encoder_fingerprint: str,
+        on_batch: Callable[[], None] = lambda: None,
+    ) -> None:
         # workers of Beam take turns in several threads
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._ask(f"pragma cache_size = -{_CACHE_KB}")
@@ -44,11 +50,18 @@ class Known:
         self._ask("begin")
         for table, columns in _TABLES.items():
             self._ask(f"create table {table} ({', '.join(columns)})")
+        landed = {
+            "events": _landed_events(landing, encoder_fingerprint),
+            "failures": _landed_failures(landing, encoder_id),
+        }
         for moments, versions in _landed_versions(landing):
             self._insert("moments", moments)
             self._insert("versions", versions)
-        self._insert("events", _landed_events(landing, encoder_fingerprint))
-        self._insert("failures", _landed_failures(landing, encoder_id))
+            on_batch()
+        for table, batches in landed.items():
+            for rows in batches:
+                self._insert(table, rows)
+                on_batch()
         # sorted at once: a tree that grows row by row in no order would be read and written again
         # for every row. What landed twice is there twice, and the first counts
         for table in _TABLES:
@@ -125,16 +138,14 @@ def _landed_versions(landing: Landing) -> Iterator[tuple[list[tuple], list[tuple
         yield moments, versions
 
 
-def _landed_events(landing: Landing, encoder_fingerprint: str) -> Iterator[tuple]:
+def _landed_events(landing: Landing, encoder_fingerprint: str) -> Iterator[list[tuple]]:
     for batch in landing.read("embedding_events", ["event_id", "encoder_fingerprint"]):
-        for event, fingerprint in zip(*batch.values(), strict=True):
-            if fingerprint == encoder_fingerprint:
-                yield (event,)
+        events = zip(*batch.values(), strict=True)
+        yield [(event,) for event, fingerprint in events if fingerprint == encoder_fingerprint]
 
 
-def _landed_failures(landing: Landing, encoder_id: str) -> Iterator[tuple]:
+def _landed_failures(landing: Landing, encoder_id: str) -> Iterator[list[tuple]]:
     columns = ["object_id", "object_version", "reason", "encoder_id"]
     for batch in landing.read("encoding_failures", columns):
-        for *key, found in zip(*batch.values(), strict=True):
-            if found == encoder_id:
-                yield (digest(*key),)
+        failures = zip(*batch.values(), strict=True)
+        yield [(digest(*key),) for *key, found in failures if found == encoder_id]

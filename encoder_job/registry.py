@@ -14,6 +14,11 @@ STATES = ("candidate", "active", "retired")
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
+# how far from 1 a vector's length may be, of an encoder whose vectors all have it: as in the
+# warehouse, which rejects others (`unit_norm_tolerance`)
+UNIT_NORM_WITHIN = 1e-3
+
+
 @dataclass(frozen=True)
 class EncoderRow:
     """One row of the registry; the fields are its columns, in order."""

@@ -28,7 +28,7 @@ from encoder_job.isolation import encode_each
 from encoder_job.known import Known, Version, digest
 from encoder_job.landing import Landing
 from encoder_job.readers import Row, Source
-from encoder_job.registry import EncoderRow
+from encoder_job.registry import UNIT_NORM_WITHIN, EncoderRow
 
 _LANDED = ("object_events", "embedding_events", "encoding_failures")
 _COUNTS = (
@@ -105,7 +105,8 @@ class Runner:
     @cached_property
     def _known(self) -> Known:
         # not before it is needed: whoever sends parts to workers needs none of it
-        return Known(self._landing, self._registered.encoder_id, self._encoder.fingerprint)
+        encoder = self._registered.encoder_id, self._encoder.fingerprint
+        return Known(self._landing, *encoder, on_batch=self._tell)
 
     def run(
         self, source: Source, newest_first: bool = False, most_per_second: float = inf
@@ -277,8 +278,8 @@ class Runner:
         """Add a batch, once it has been encoded, to what is to land."""
         events = []
         for row, result in zip(batch.rows, encoded.result(), strict=True):
-            if isinstance(result, str):
-                self._fail(row, result, batch)
+            if fault := self._fault_of(result):
+                self._fail(row, fault, batch)
             else:
                 events.append(self._embedding_event(row, result))
         # objects first and all at once: an interruption may come between any two lines, and no
@@ -287,13 +288,20 @@ class Runner:
         self._part.failures += batch.failures
         self._part.events += events
 
+    def _fault_of(self, result: Encoded | str) -> str | None:
+        if isinstance(result, str):
+            return result
+        is_off = abs(_length(result.vector) - 1) > UNIT_NORM_WITHIN
+        return "vector_not_unit_norm" if self._registered.is_unit_norm and is_off else None
+
     def _land_part(self) -> None:
         # what could not land is not tried again by this run: it may have landed in part
         part, self._part = self._part, _Part()
         self._write("object_events", part.objects, ("object_id", "object_version"))
         failure_key = ("object_id", "object_version", "encoder_id", "reason")
         self._write("encoding_failures", part.failures, failure_key)
-        landed_at = datetime.now(UTC)
+        # also where the clock was set back meanwhile: nothing is known before it was made
+        landed_at = max([datetime.now(UTC), *(event["encoded_at"] for event in part.events)])
         events = [event | {"landed_at": landed_at} for event in part.events]
         self._write("embedding_events", events, ("event_id",))
 
@@ -355,7 +363,7 @@ class Runner:
             "job_run_id": self.run_id,
             "embedding_dim": len(result.vector),
             "token_count": result.token_count,
-            "embedding_norm": float(np.linalg.norm(result.vector.astype(np.float64))),
+            "embedding_norm": _length(result.vector),
             "is_truncated": result.is_truncated,
             "encoded_at": datetime.now(UTC),
             "embedding": result.vector,
@@ -363,6 +371,10 @@ class Runner:
 
     def _event_id(self, object_id: str, object_version: str) -> str:
         return event_id(object_id, object_version, self._encoder.fingerprint)
+
+
+def _length(vector: np.ndarray) -> float:
+    return float(np.linalg.norm(vector.astype(np.float64)))
 
 
 def _whole(rows: Iterable[Row | None], broken: list[Refusal]) -> Iterator[Row | None]:

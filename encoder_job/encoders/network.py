@@ -31,8 +31,8 @@ _DEFAULT_CACHE = "~/.cache/embedding-store"
 _OPSET = 17
 _PACKAGE = Path(__file__).parent
 VECTORS = "vectors"
-# contents that share a pass on a GPU: at most so many, or short texts of so many tokens in all
-_MOST_ON_A_GPU, _TOKENS_ON_A_GPU = 32, 16_384
+# contents that share a pass on a GPU: so many images, or texts of so many tokens in all
+_IMAGES_ON_A_GPU, _TOKENS_ON_A_GPU = 32, 16_384
 # contents that share a pass on a CPU: those that have so many tokens in all. Beyond that MiniLM
 # gains little more, and texts of 200 tokens are slower together than alone.
 _TOKENS_TOGETHER = 320
@@ -87,8 +87,10 @@ class TorchNetwork:
         """Return how many contents of one shape may share a pass."""
         if self.is_cpu:
             return 1
-        size = next(iter(inputs.values())).size
-        return max(_MOST_ON_A_GPU, _TOKENS_ON_A_GPU // max(1, size))
+        array = next(iter(inputs.values()))
+        if array.ndim > 2:
+            return _IMAGES_ON_A_GPU
+        return max(1, _TOKENS_ON_A_GPU // max(1, array.size))
 
 
 def _flat(output: np.ndarray) -> np.ndarray:

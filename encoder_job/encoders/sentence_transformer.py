@@ -146,6 +146,10 @@ def _load(location: str, folder: Path) -> tuple[Any, list[ModuleType]]:
         model = library.SentenceTransformer(str(folder), device="cpu", model_kwargs=options)
         if "text" not in getattr(model, "modalities", ["text"]):
             raise Refusal("it is none for texts; choose another model")
+        if model.default_prompt_name and not all(
+            getattr(module, "include_prompt", True) for module in model
+        ):
+            raise Refusal("it leaves its prompt out of its vectors; choose another model")
     except Exception as error:
         raise unloadable(location, "sentence-transformers model", error) from None
     return model.eval(), [torch, transformers, library]

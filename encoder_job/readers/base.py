@@ -32,6 +32,8 @@ MEMORY_BYTES = 1_000_000_000
 _FETCHERS, _AHEAD = 8, 32
 # how long to wait for a content before the caller may look at something else
 _PATIENCE_SECONDS = 0.2
+# what a web server answers where there is nothing
+_MISSING = (404, 410)
 # so many contents that cannot be opened, one after the other, are the store's matter, not theirs
 _MOST_UNREADABLE = 100
 
@@ -204,6 +206,8 @@ class RowParser:
         if row.object_created_at is None:
             raise Fault("missing_object_created_at")
         row.landed_at = time_of(values, "landed_at")
+        if row.landed_at and row.landed_at < row.object_created_at:
+            raise Fault("known_before_it_happened")
         # one object from the year 2062 would set the clock of every dataset
         if (row.landed_at or row.object_created_at) > datetime.now(UTC) + CLOCK_TOLERANCE:
             raise Fault("in_the_future")
@@ -229,8 +233,10 @@ def _fetched(uri: str, beside: Beside | None) -> bytes:
     try:
         place = filesystem_of(uri) if "://" in uri or beside is None else beside(uri)
         return read_at_most(*place, MOST_BYTES)
-    except FileNotFoundError:
-        raise Fault("content_missing") from None
+    except FileNotFoundError as error:
+        if _is_missing(error):
+            raise Fault("content_missing") from None
+        raise StoreFault(type(error.__cause__).__name__) from None
     except ImportError:
         # whatever the row says, this machine cannot ask its store
         raise StoreFault(package_for(uri)) from None
@@ -239,6 +245,13 @@ def _fetched(uri: str, beside: Beside | None) -> bytes:
         raise Fault("content_unreadable") from None
     except Exception as error:
         raise StoreFault(type(error).__name__) from None
+
+
+def _is_missing(error: FileNotFoundError) -> bool:
+    """Whether a content is not there: fsspec says so of whatever goes wrong with a web server."""
+    cause = error.__cause__
+    is_of_server = isinstance(cause, OSError) or type(cause).__module__.startswith("aiohttp")
+    return not is_of_server or getattr(cause, "status", None) in _MISSING
 
 
 @contextmanager

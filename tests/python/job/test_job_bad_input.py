@@ -216,6 +216,8 @@ def test_bad_rows_of_json_lines(job, tmp_path):
             record(5, "\ud800".encode("utf-8", "surrogatepass").decode("utf-8", "replace")),
             record(6) | {"content": None},
             record(7, object_created_at="0001-01-01T00:00:00+14:00"),
+            record(10, landed_at="2026-07-02T09:59:59"),
+            record(11, landed_at="2026-07-02T13:00:00+03:00"),
         ],
     )
     with path.open("ab") as file:
@@ -235,12 +237,14 @@ def test_bad_rows_of_json_lines(job, tmp_path):
             ("object-7", "invalid_object_created_at"),
             ("object-8", "invalid_utf8"),
             ("object-9", "invalid_utf8"),
+            ("object-10", "known_before_it_happened"),
             (None, "malformed_row"),
         ],
         key=str,
     )
-    assert "objects.jsonl row 11: malformed_row" in done.stderr
-    assert {row["object_id"] for row in job.rows("embedding_events")} == {"object-1", "object-5"}
+    assert "objects.jsonl row 13: malformed_row" in done.stderr
+    landed = {row["object_id"] for row in job.rows("embedding_events")}
+    assert landed == {"object-1", "object-5", "object-11"}
 
 
 def test_bad_rows_and_types_of_parquet(job, tmp_path):

@@ -146,6 +146,37 @@ def test_models_of_every_build_give_the_vectors_of_the_library(job, tmp_path, mo
             np.testing.assert_array_equal(array, expected[name].numpy(), strict=True)
 
 
+def test_a_model_that_leaves_out_its_prompt_is_refused(job, tmp_path):
+    """Where the prompt ends is told beside the tokens, and nothing but these goes to a network."""
+    modules = sentence_transformers().models
+    transformer = modules.Transformer(str(job.folder / "models/tiny"))
+    for include_prompt, name in ((False, "asked"), (True, "of other texts")):
+        model = sentence_transformers().SentenceTransformer(
+            modules=[transformer, modules.Pooling(32, "mean", include_prompt=include_prompt)],
+            prompts={"asked": "the parcel: "},
+            default_prompt_name="asked",
+        )
+        model.save(str(tmp_path / name))
+    with pytest.raises(Refusal, match="leaves its prompt out of its vectors"):
+        sentence_transformer.load(str(tmp_path / "asked"), Path())
+    encoder = sentence_transformer.load(str(tmp_path / "of other texts"), Path())
+    texts = [text(3), text(9)]
+    found = np.stack([result.vector for result in encoder.encode(texts)])
+    np.testing.assert_allclose(found, model.encode(texts), atol=1e-5)
+
+
+def test_the_words_that_a_model_knows_are_part_of_its_fingerprint(tmp_path):
+    modules = sentence_transformers().models
+    tokenizer = modules.tokenizer.WhitespaceTokenizer(["the", "parcel"], stop_words=["the"])
+    words = modules.WordEmbeddings(tokenizer, np.ones((2, 8), np.float32))
+    model = sentence_transformers().SentenceTransformer(modules=[words, modules.Pooling(8)])
+    model.save(str(tmp_path / "model"))
+    before = fingerprint.of_sentence_transformer(model, tmp_path / "model")
+    (path,) = (tmp_path / "model").rglob("whitespacetokenizer_config.json")
+    path.write_text(path.read_text().replace('"stop_words"', '"no_stop_words"'))
+    assert fingerprint.of_sentence_transformer(model, tmp_path / "model") != before
+
+
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_texts_prepared_together_have_the_tokens_that_each_has_alone(job, monkeypatch, side):
     encoder = sentence_transformer.load("models/tiny", job.folder)
@@ -240,7 +271,8 @@ def test_off_the_cpu_only_texts_of_equal_length_share_a_pass(minilm, device, mon
     del device[:]
     monkeypatch.setattr(network, "_TOKENS_ON_A_GPU", 5 * 50)
     encoder.encode(texts)
-    assert Counter(count for count, _ in device) == {50: 1, 10: 1, 32: 1, 8: 1, 20: 1}
+    # of 5, 11 and 3 tokens
+    assert Counter(count for count, _ in device) == {50: 1, 10: 1, 22: 1, 18: 1, 20: 1}
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def ask(landing: Path) -> None:
         {"event_id": "r1", "scope": "customer", "subject_id": "customer-1", "requested_at": "2026-10-01"},
         {"event_id": "r2", "scope": "object", "subject_id": "object-3", "requested_at": "2026-10-01"},
         {"event_id": "r3", "scope": "company", "subject_id": "customer-2", "requested_at": "2026-10-01"},
-        {"event_id": "r4", "scope": "customer", "subject_id": "customer-4", "requested_at": "soon"},
+        {"event_id": "r4", "scope": "customer", "subject_id": "customer-4", "requested_at": " "},
         {"event_id": None, "scope": "customer", "subject_id": "customer-5", "requested_at": "2026-10-01"},
     ])  # fmt: skip
 
@@ -171,6 +171,25 @@ def test_a_request_that_names_two_erases_nobody(job, landed):
     )
     assert {part: Path(part).read_bytes() for part in parts} == parts
     assert "10 erased" in job.run(landed).stdout
+
+
+@pytest.mark.parametrize("time", ["2026/10/01", "2026-10-01 08:00:00 UTC", "soon"])
+def test_whom_a_request_names_is_not_encoded_even_if_its_time_is_unreadable(job, tmp_path, time):
+    """A warehouse may read it, and believe the customer to be gone."""
+    request = {
+        "event_id": "r1",
+        "scope": "customer",
+        "subject_id": "customer-1",
+        "requested_at": time,
+    }
+    job.landing.mkdir()
+    land(job.landing, "erasure_requests", [request])
+    source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(OBJECTS)])
+    assert "3 erased" in job.run(source).stdout
+    done = job("erase")
+    assert done.exit_code == 2
+    told = "erasure_requests: event_id r1 has no ISO 8601 time in requested_at; mend it, and run"
+    assert told in done.stderr
 
 
 @pytest.mark.usefixtures("landed")

@@ -1,14 +1,20 @@
 """Contents that lie elsewhere are fetched when they are wanted, and files are read page by page."""
 
+import io
 import random
 import tarfile
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from job_harness import manifest, record, rows, vectors, without_content
 
 from encoder_job.readers import base, files, open_source, shards
+from encoder_job.storage import read_at_most
 
 
 @pytest.fixture
@@ -89,6 +95,80 @@ def test_a_store_that_does_not_answer_stops_the_run(job, tmp_path, monkeypatch):
     assert len(vectors(job.landing)) == 30
     assert job.run(source).exit_code == 0
     assert len(vectors(job.landing)) == 60
+
+
+class _Web(BaseHTTPRequestHandler):
+    """Serves `/text/<words>` without telling how long it is; other paths name the answer's status."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        kind, _, number = self.path.strip("/").partition("/")
+        self.send_response(200 if kind == "text" else int(kind))
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for word in range(int(number)):
+            piece = f"word-{word} ".encode()
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            time.sleep(0.01)
+        self.wfile.write(b"0\r\n\r\n")
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def web():
+    """The address of a web server."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Web) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_content_of_unknown_length_is_read_to_its_end(job, tmp_path, web):
+    records = [without_content(n, content_uri=f"{web}/text/{n + 20}") for n in range(3)]
+    assert job.run(manifest(tmp_path / "objects.jsonl", records)).exit_code == 0
+    lengths = sorted(row["content_length"] for row in job.rows("object_events"))
+    assert lengths == [len("".join(f"word-{word} " for word in range(n + 20))) for n in range(3)]
+
+
+def test_a_web_server_that_refuses_stops_the_run(job, tmp_path, web, monkeypatch):
+    monkeypatch.setattr(base, "_MOST_UNREADABLE", 5)
+    paths = [*["404/0", "410/0", "text/3"] * 5, *["403/0"] * 10]
+    records = [without_content(n, content_uri=f"{web}/{path}") for n, path in enumerate(paths)]
+    done = job.run(manifest(tmp_path / "objects.jsonl", records))
+    assert done.exit_code == 2
+    assert "row 20: this content and the 4 before it could not be opened" in done.stderr
+    assert {row["reason"] for row in job.rows("encoding_failures")} == {
+        "content_missing",
+        "content_unreadable",
+    }
+    assert len(vectors(job.landing)) == 5
+
+
+def test_a_web_server_that_is_down_stops_the_run(job, tmp_path, monkeypatch):
+    monkeypatch.setattr(base, "_MOST_UNREADABLE", 5)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Web) as server:
+        nobody = f"http://127.0.0.1:{server.server_port}"
+    records = [without_content(n, content_uri=f"{nobody}/text/1") for n in range(9)]
+    done = job.run(manifest(tmp_path / "objects.jsonl", records))
+    assert done.exit_code == 2
+    assert "row 5: this content and the 4 before it" in done.stderr
+
+
+def test_what_google_would_cut_off_is_not_read(monkeypatch):
+    """Its files are unpacked on the way and read to their packed length; here is none, but the rule."""
+    gcs, packed = fsspec.get_filesystem_class("gs"), io.BytesIO(b"the first of ma")
+    store = gcs(token="anon", skip_instance_cache=True)
+    for details, is_read in (({"contentEncoding": "gzip"}, False), ({}, True)):
+        file = type("File", (io.BytesIO,), {"details": details})(packed.getvalue())
+        monkeypatch.setattr(gcs, "open", lambda *_, file=file: file)
+        if is_read:
+            assert read_at_most(store, "bucket/text", 1_000) == packed.getvalue()
+        else:
+            with pytest.raises(ValueError, match="unpacks this file"):
+                read_at_most(store, "bucket/text", 1_000)
 
 
 class _Counted:

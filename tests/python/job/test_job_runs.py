@@ -5,7 +5,8 @@ import json
 import os
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from job_harness import manifest, record, rows, small_parts, vectors, without_content
+from job_harness import manifest, record, rows, small_parts, text, vectors, without_content
 
+from encoder_job.encoders.base import _encoded
 from encoder_job.errors import Refusal
 from encoder_job.identity import event_id
 from encoder_job.landing.folder import FolderLanding
@@ -245,6 +247,36 @@ def test_a_part_lands_when_its_vectors_are_many_bytes(job, tmp_path, monkeypatch
     assert job.run(source).exit_code == 0
     parts = (job.landing / "embedding_events").glob("part-*")
     assert sorted(len(pq.ParquetFile(part).read()) for part in parts) == [10, 20, 20]
+
+
+def test_a_vector_is_never_known_before_it_was_made(job, tmp_path, monkeypatch):
+    began = datetime.now(UTC)
+    seconds = count()
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, zone):
+            return began.astimezone(zone) - timedelta(seconds=next(seconds))
+
+    monkeypatch.setattr("encoder_job.runner.datetime", Clock)
+    source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(10)])
+    assert job.run(source).exit_code == 0
+    events = job.rows("embedding_events")
+    assert len({row["encoded_at"] for row in events}) == 10
+    assert all(row["landed_at"] >= row["encoded_at"] for row in events)
+
+
+def test_a_vector_of_another_length_than_promised_is_a_failure(job, tmp_path, monkeypatch):
+    def shortened(prepared, vector):
+        return _encoded(prepared, vector * (0.99 if prepared.token_count == 32 else 1))
+
+    monkeypatch.setattr("encoder_job.encoders.base._encoded", shortened)
+    source = manifest(tmp_path / "objects.jsonl", [record(1), record(2, text(30)), record(3)])
+    done = job.run(source)
+    assert done.exit_code == 3
+    assert "vector_not_unit_norm" in done.stderr
+    assert {row["object_id"] for row in job.rows("embedding_events")} == {"object-1", "object-3"}
+    assert [row["object_id"] for row in job.rows("encoding_failures")] == ["object-2"]
 
 
 def test_what_could_not_land_is_tried_by_the_next_run(job, tmp_path, monkeypatch):

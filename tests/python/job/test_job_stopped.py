@@ -25,6 +25,7 @@ from job_harness import (
 )
 from test_job_images import picture, saved
 
+from encoder_job.landing.folder import FolderLanding
 from encoder_job.runner import Runner
 
 # every one starts a process that loads an encoder: a hundred take a quarter of an hour
@@ -172,6 +173,23 @@ def test_sigterm_lands_what_was_begun_and_the_same_command_continues(job, tmp_pa
     assert {row["phase"] for row in rows(landing, "encoder_runs")} == {"started", "stopped"}
     assert job.run(source, landing=landing).exit_code == 0
     assert len(_landed(landing)[0]) == _TEXTS
+
+
+def test_sigterm_is_heard_while_what_has_landed_is_read(job, tmp_path, monkeypatch):
+    source = manifest(tmp_path / "objects.jsonl", [record(n) for n in range(10)])
+    assert job.run(source).exit_code == 0
+    read, tables = FolderLanding.read, []
+
+    def interrupted(self, table, columns):
+        tables.append(table)
+        for batch in read(self, table, columns):
+            if table == "object_events":
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+    monkeypatch.setattr(FolderLanding, "read", interrupted)
+    assert job.run(source).exit_code == 143
+    assert tables[-1] == "object_events"
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])

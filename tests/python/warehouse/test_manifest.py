@@ -8,6 +8,8 @@ import pytest
 import yaml
 from store import REPOSITORY, Store
 
+from encoder_job.registry import UNIT_NORM_WITHIN
+
 
 @pytest.fixture(scope="module")
 def manifest(built: Store) -> dict:
@@ -36,6 +38,11 @@ def test_the_trainer_never_reads_the_test_door(manifest: dict, model: str):
     assert "dataset_snapshots" not in direct
     assert "dataset_examples" not in direct
     assert "dataset_train" in upstream(manifest, model)
+
+
+def test_the_job_lands_no_vector_that_the_warehouse_rejects_for_its_length():
+    project = yaml.safe_load((REPOSITORY / "dbt_project.yml").read_text())
+    assert project["vars"]["unit_norm_tolerance"] == UNIT_NORM_WITHIN
 
 
 def test_what_is_published_shows_no_vector_mac_customer_or_source(manifest: dict):
