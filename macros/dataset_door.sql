@@ -7,7 +7,7 @@ with current_snapshots as (
 
 snapshots as (
     select * from {{ ref('dataset_snapshots') }}
-    where split = '{{ split }}'
+    where split = '{{ split }}' and {{ is_behind_a_door() }}
 ),
 
 dataset_encoders as (

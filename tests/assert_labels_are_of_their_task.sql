@@ -1,4 +1,5 @@
 -- An example about to be frozen with a label that its task does not know. Frozen ones keep the labels of their time.
+{%- set headers = held_relation('dataset_headers') %}
 with examples as (
     select * from {{ ref('dataset_examples') }}
 ),
@@ -9,6 +10,11 @@ calendar as (
 
 task_labels as (
     select * from {{ ref('task_labels') }}
+),
+
+frozen as (
+    select snapshot_id
+    from {{ headers or 'calendar where false' }}
 )
 
 select
@@ -21,4 +27,6 @@ left join task_labels
     on
         calendar.task = task_labels.task
         and examples.label = task_labels.label
-where task_labels.label is null
+where
+    task_labels.label is null
+    and examples.snapshot_id not in (select frozen.snapshot_id from frozen)

@@ -5,8 +5,7 @@ with current_snapshots as (
 
 snapshots as (
     select * from {{ ref('dataset_snapshots') }}
-    -- what a door shows
-    where split in ('train', 'validation', 'test')
+    where {{ is_behind_a_door() }}
 ),
 
 dataset_encoders as (

@@ -1,11 +1,11 @@
 """Score the embedding events that no champion has scored yet, and return the probabilities.
 
-One file for both engines, with nothing of this repository beside it: on BigQuery it runs alone in
-a notebook. `model` reads and returns, everything between is a function that pytest can call.
+One file for both engines, with nothing of this repository beside it: on BigQuery it runs in a
+process of its own. `model` reads and returns, all between is a function that pytest can call.
 
 What is missing is decided by the engine, from the keys alone; vectors are read for the missing
 events only. On DuckDB they pass through in batches, so that memory does not grow with the number
-of events. On BigQuery the missing vectors of one run are held by the notebook.
+of events. On BigQuery that process holds the missing vectors of one run.
 
 The function is the one that the trainer wrote as rows: layers of dot products with ReLU between
 them, then a softmax over the classes. Hidden layers, which are nearly all of the work, are computed

@@ -106,6 +106,8 @@ queued as (
             when train_count = 0 then 'no_training_examples'
             when coverage < {{ var('least_coverage') }} then 'too_few_vectors'
             when {{ vector_length('classes') }} < 2 then 'one_class_only'
+            -- the snapshot is of a time when the task had more labels
+            when positive_label is not null and {{ vector_length('classes') }} > 2 then 'more_than_two_classes'
         end as blocked_by,
         hidden_units,
         embedding_dim,

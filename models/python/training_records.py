@@ -1,7 +1,7 @@
 """Train the classifiers that the training queue asks for, and return what was learnt as rows.
 
-One file for both engines, with nothing of this repository beside it: on BigQuery it runs alone in
-a notebook. `model` reads and returns, everything between is a function that pytest can call.
+One file for both engines, with nothing of this repository beside it: on BigQuery it runs in a
+process of its own. `model` reads and returns, all between is a function that pytest can call.
 
 A dbt Python model returns one table, so this one is long: one row per record, told apart by
 `record_type` (`model`, `unit`, `trial`, `epoch`). The scaling of the inputs is folded into the
@@ -16,10 +16,9 @@ Training runs on the CPU, in one thread, whatever hardware is there: a shallow n
 gain from more, and only so do equal inputs give equal rows, byte for byte.
 
 Memory does not grow with the number of examples, beyond some tens of bytes for each, and some tens
-for each class of a validation example: more than
-MEMORY_BYTES of vectors go through unnamed temporary files, dealt to blocks by a hash of their
-objects, and training takes one block after the other. On BigQuery, whose client gives a table
-whole, the notebook holds the examples besides.
+for each class of a validation example: more than MEMORY_BYTES of vectors go through unnamed
+temporary files, dealt to blocks by a hash of their objects, and training takes one block after the
+other. On BigQuery, whose client gives a table whole, that process holds the examples besides.
 """
 
 import io
@@ -208,8 +207,17 @@ def models_to_train(queue: pa.Table, held: set[str]) -> list[dict[str, Any]]:
                 f"training_records.py is version {TRAINER_VERSION!r}: raise both together"
             )
         wanted.append(row)
+    # The longest first: of a longer one than those before it nobody knows how long it takes.
     # Neighbours share their examples, so that each is read once and one is held at a time.
-    return sorted(wanted, key=lambda row: (*examples_of(row), row["model_id"]))
+    return sorted(
+        wanted,
+        key=lambda row: (
+            -row["train_count"] * row["embedding_dim"],
+            *examples_of(row),
+            -(row["hidden_units"] or 0),
+            row["model_id"],
+        ),
+    )
 
 
 def examples_of(row: Mapping[str, Any]) -> tuple[str, str]:

@@ -1,5 +1,5 @@
-{# The models that may answer for a classifier in use: of its registered dataset and encoder, so that after a change in the
-   registry no older model does. #}
+{# The models that may answer for a classifier in use: of its registered dataset, encoder and positive label, so that after a
+   change of one of them in the registry no older model does. #}
 with classifiers as (
     select * from {{ ref('classifiers') }}
     where state in ('live', 'shadow')
@@ -57,6 +57,7 @@ eligible as (
             classifiers.classifier_id = classifier_models.classifier_id
             and classifiers.dataset_id = classifier_models.dataset_id
             and encoders.encoder_fingerprint = classifier_models.encoder_fingerprint
+            and classifiers.positive_label is not distinct from classifier_models.positive_label
     left join current_snapshots
         on classifiers.dataset_id = current_snapshots.dataset_id
     -- a registry row that was changed and changed back calls for a model that is not the newest

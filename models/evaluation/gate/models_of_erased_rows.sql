@@ -25,8 +25,8 @@ found as (
         classifier_models.snapshot_id,
         cast(sum(case when removals.split = 'train' then removals.row_count else 0 end) as int64) as erased_train_count,
         cast(sum(case when removals.split = 'validation' then removals.row_count else 0 end) as int64) as erased_validation_count,
-        -- whose request has left landing is counted from its removal
-        min(coalesce(requests.requested_at, removals.removed_at)) as requested_at
+        -- a request that has left landing, or is dated ahead, is counted from its removal
+        min(least(coalesce(requests.requested_at, removals.removed_at), removals.removed_at)) as requested_at
     from classifier_models
     inner join removals
         on

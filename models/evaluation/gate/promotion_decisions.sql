@@ -14,7 +14,8 @@ classifier_models as (
 
 paired_metrics as (
     select * from {{ ref('paired_metrics') }}
-    where metric = 'roc_auc'
+    -- over all classes there would be none as long as one has no test example
+    where metric = 'roc_auc_of_labels'
 ),
 
 calibration_errors as (

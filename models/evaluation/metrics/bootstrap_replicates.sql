@@ -147,6 +147,7 @@ replicates as (
         cast({{ var('bootstrap_replicates') }} as int64) as draw_count,
         cast(means.replicate as int64) as replicate,
         cast(ranks.roc_auc as {{ float_type() }}) as roc_auc,
+        cast(ranks.roc_auc_of_labels as {{ float_type() }}) as roc_auc_of_labels,
         cast(ranks.pr_auc as {{ float_type() }}) as pr_auc,
         cast(means.log_loss as {{ float_type() }}) as log_loss,
         cast(means.brier as {{ float_type() }}) as brier,

@@ -224,13 +224,16 @@ def reference_replicates(case: MetricCase) -> list[dict[str, float | None]]:
         columns = [
             (labels[kept] == name, probabilities[kept, classes.index(name)]) for name in judged
         ]
-        values = dict.fromkeys(("roc_auc", "pr_auc"))
+        values = dict.fromkeys(("roc_auc", "roc_auc_of_labels", "pr_auc"))
+        ranked = [it for it in columns if it[0].any() and not it[0].all()]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if all(truth.any() and not truth.all() for truth, _ in columns):
-                values["roc_auc"] = np.mean(
-                    [metrics.roc_auc_score(*it, sample_weight=weights[kept]) for it in columns]
+            if ranked:
+                values["roc_auc_of_labels"] = np.mean(
+                    [metrics.roc_auc_score(*it, sample_weight=weights[kept]) for it in ranked]
                 )
+            if len(ranked) == len(columns):
+                values["roc_auc"] = values["roc_auc_of_labels"]
             if all(truth.any() for truth, _ in columns):
                 values["pr_auc"] = np.mean(
                     [

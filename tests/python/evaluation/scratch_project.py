@@ -28,6 +28,7 @@ PARENTS = {
         "classifier_id": "s",
         "dataset_id": "s",
         "encoder_id": "s",
+        "positive_label": "s",
         "state": "s",
         "gate_margin": pa.float64(),
         "gate_largest_ece": pa.float64(),

@@ -155,12 +155,21 @@ def test_replicates_equal_scikit_learn_with_the_same_weights(case, replicates):
     found = [row for row in replicates[case.model_id] if 0 < row["replicate"] <= REPLICATES]
     expected = reference_replicates(case)
     assert len(found) == len(expected)
-    for metric in DRAWN_METRICS:
+    for metric in (*DRAWN_METRICS, "roc_auc_of_labels"):
         values = [row[metric] for row in found]
         assert values == [
             it[metric] if it[metric] is None else pytest.approx(it[metric], rel=1e-9, abs=1e-9)
             for it in expected
         ], metric
+
+
+def test_a_class_that_a_draw_has_no_example_of_does_not_stop_the_gate(replicates):
+    draws = [row for found in replicates.values() for row in found]
+    missing = [row for row in draws if row["roc_auc"] is None]
+    assert len([row for row in missing if row["roc_auc_of_labels"] is not None]) > 100
+    assert any(row["roc_auc_of_labels"] is None for row in missing)
+    for row in draws:
+        assert row["roc_auc"] is None or row["roc_auc"] == row["roc_auc_of_labels"]
 
 
 def test_intervals_are_percentiles_of_the_replicates(built, replicates):

@@ -88,7 +88,7 @@ def test_worse_models_are_refused_and_better_ones_promoted(tmp_path, record_prop
             )
             old_scores += _scores(old, trial, first, is_positive, ROC_AUC)
             new_scores += _scores(new, trial, second, is_positive, ROC_AUC + change)
-            gate = {"gate_margin": 0.01, "gate_largest_ece": 0.1}
+            gate = {"gate_margin": 0.01, "gate_largest_ece": 0.1, "positive_label": LABELS[0]}
             rows["classifiers"].append(
                 {"classifier_id": trial, "dataset_id": trial, "encoder_id": "e", "state": "live"}
                 | gate

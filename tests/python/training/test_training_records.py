@@ -381,6 +381,19 @@ def test_examples_are_read_once_for_all_their_models(trainer):
     assert sorted(row["model_id"] for row in of_type(records, "model")) == ["a", "b", "c"]
 
 
+def test_what_takes_longest_is_trained_first(trainer):
+    """How long it may take is told from those before it."""
+    rows = [
+        queue_row("linear", model_id="a"),
+        queue_row("mlp", model_id="b", hidden_units=4),
+        queue_row("mlp", model_id="c", hidden_units=8),
+        queue_row("linear", model_id="d", snapshot_id="larger", train_count=500),
+        queue_row("linear", model_id="e", encoder_fingerprint="wider", embedding_dim=400),
+    ]
+    wanted = trainer.models_to_train(pa.Table.from_pylist(rows, QUEUE_SCHEMA), set())
+    assert [row["model_id"] for row in wanted] == ["e", "d", "c", "b", "a"]
+
+
 def test_when_time_is_over_the_next_build_goes_on(trainer, capsys):
     queue = [queue_row("linear", model_id=name, classifier_id=f"of {name}") for name in "abc"]
     splits = {"train": examples(120, 2, TRAIN_SEED), "validation": examples(60, 2, VALIDATION_SEED)}

@@ -706,6 +706,44 @@ def test_a_scorer_that_does_not_exist_stops_the_build(spoilt: Store):
     assert not [status for status in build.statuses.values() if status == "success"]
 
 
+def test_a_classifier_that_names_another_dataset_is_trained_on_none(spoilt: Store):
+    """Once it were, both datasets would be the other one."""
+    names = ("negative_review_linear", "negative_review_mlp")
+    append_to_seed(
+        spoilt.project,
+        "datasets",
+        "lately,negative_review,text,find unhappy customers,week,1,24,,by_customer_70_15_15,me",
+    )
+    for name in names:
+        edit_seed(spoilt.project, "classifiers", name, dataset_id="lately")
+    before = spoilt.contents("ledger.training_records")
+    build = spoilt.build_with_invariants()
+    assert build.exit_code == 1
+    told = " was trained on negative_review for negative_review and is now to be on lately for negative_review. Set it back"
+    assert told in build.output
+    assert build.status("training_records") == "skipped"
+    assert spoilt.contents("ledger.training_records") == before
+    for name in names:
+        edit_seed(spoilt.project, "classifiers", name, dataset_id="negative_review")
+    build = spoilt.dbt("build", "--select", "classifiers")
+    assert build.exit_code == 0, build.output[-4000:]
+    assert build.status("assert_classifiers_keep_their_dataset") == "pass"
+
+
+def test_a_label_that_leaves_its_task_stops_nothing_that_was_frozen_with_it(spoilt: Store):
+    labels = spoilt.project / "seeds" / "task_labels.csv"
+    kept = [row for row in labels.read_text().splitlines() if "review_tone,neutral" not in row]
+    labels.write_text("\n".join(kept) + "\n")
+    for name in ("review_tone_linear", "review_tone_mlp"):
+        edit_seed(spoilt.project, "classifiers", name, positive_label="negative")
+    build = spoilt.dbt("build", "--select", "task_labels", "classifiers", "training_queue")
+    assert build.exit_code == 0, build.output[-4000:]
+    assert build.status("assert_labels_are_of_their_task") == "pass"
+    assert spoilt.query(
+        "select distinct blocked_by from internal.training_queue where task = 'review_tone'"
+    ) == [("more_than_two_classes",)]
+
+
 def test_another_salt_or_other_shares_stop_the_build(spoilt: Store):
     before = ledger_of(spoilt)
     build = spoilt.build_models("--vars", "split_salt: another")

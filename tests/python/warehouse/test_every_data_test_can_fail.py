@@ -96,7 +96,10 @@ INVARIANTS = {
             "abstain_band = -0.1",
         )
     ],
-    "assert_classifiers_keep_their_dataset": "update internal.classifiers set dataset_id = 'review_tone'",
+    "assert_classifiers_keep_their_dataset": [
+        "update internal.classifiers set dataset_id = 'review_tone'",
+        "update internal.datasets set task = 'review_tone'",
+    ],
     "assert_doors_show_the_current_snapshot": f"delete from restricted.stg_embedding_events where {ONE_EVENT}",
     "assert_encoders_read_their_dataset": "update internal.encoders set modality = 'image'",
     "assert_erasure_requests_are_understood": "insert into internal.rejected_events by name "
@@ -114,7 +117,8 @@ INVARIANTS = {
         f"update ledger.dataset_snapshots set label_known_at = {moment} where {TRAIN_ROW}"
         for moment in ("(select max(as_of) from ledger.dataset_headers)", "'2100-01-01'")
     ],
-    "assert_labels_are_of_their_task": "update ledger.dataset_candidates set label = 'unheard of' where exclusion_reason is null",
+    "assert_labels_are_of_their_task": "delete from ledger.dataset_headers; "
+    "update ledger.dataset_candidates set label = 'unheard of' where exclusion_reason is null",
     "assert_models_keep_one_trial": [
         f"update ledger.training_records set is_kept = {value} where record_type = 'trial'"
         for value in ("false", "true")
@@ -135,7 +139,10 @@ INVARIANTS = {
         "update ledger.dataset_snapshots set split_group_id = 'the same'",
         "update restricted.stg_objects set content_mac = 'the same', content_mac_key_id = 'k'",
     ],
-    "assert_positive_labels_exist": "update internal.classifiers set positive_label = 'positive' where positive_label is not null",
+    "assert_positive_labels_exist": [
+        "update internal.classifiers set positive_label = 'positive' where positive_label is not null",
+        "delete from internal.task_labels",
+    ],
     "assert_predictions_cover_every_event": "delete from published.predictions where "
     + ONE_ROW.format("published.predictions"),
     "assert_predictions_match_their_encoder": "update published.predictions set encoder_fingerprint = 'another' where "
@@ -163,18 +170,23 @@ INVARIANTS = {
 
 
 @pytest.fixture(scope="module")
-def data_tests(built: Store) -> dict[str, dict]:
-    """Every data test of the built manifest, by name, with its compiled query."""
-    nodes = json.loads((built.target / "manifest.json").read_text())["nodes"]
+def compiled(built: Store, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A copy of the built store, with every test as it is in a store that was built before."""
+    copy = built.copy(tmp_path_factory.mktemp("spoilt") / "store")
+    assert copy.dbt("compile", "--select", "resource_type:test").exit_code == 0
+    return copy
+
+
+@pytest.fixture(scope="module")
+def data_tests(compiled: Store) -> dict[str, dict]:
+    """Every data test by name, with its compiled query."""
+    nodes = json.loads((compiled.target / "manifest.json").read_text())["nodes"]
     return {node["name"]: node for node in nodes.values() if node["resource_type"] == "test"}
 
 
 @pytest.fixture(scope="module")
-def store_to_spoil(
-    built: Store, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    copy = built.copy(tmp_path_factory.mktemp("spoilt") / "store")
-    with copy.connect() as connection:
+def store_to_spoil(compiled: Store) -> Iterator[duckdb.DuckDBPyConnection]:
+    with compiled.connect() as connection:
         yield connection
 
 
