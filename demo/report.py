@@ -91,9 +91,10 @@ def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     return "\n".join(f"  {line.rstrip()}" for line in lines)
 
 
-def steps(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, object, str]]:
-    """Return the slowest models of the last dbt run: name, rows now, seconds."""
-    results = json.loads(RUN_RESULTS.read_text())["results"]
+def slowest(
+    connection: duckdb.DuckDBPyConnection, results: list[dict]
+) -> list[tuple[str, object, str]]:
+    """Return the slowest models of a dbt run: name, rows now, seconds."""
     models = [result for result in results if result["unique_id"].startswith("model.")]
     models.sort(key=lambda result: -result["execution_time"])
     return [
@@ -113,11 +114,9 @@ def main() -> None:
             result = connection.execute(query)
             header = [column[0] for column in result.description]
             print(f"\n{title}\n{table(header, result.fetchall())}")
-        results = json.loads(RUN_RESULTS.read_text())
-        print(
-            f"\nThe {SLOWEST} slowest of dbt's steps, {results['elapsed_time']:.0f} seconds in all"
-        )
-        print(table(("table", "rows", "seconds"), steps(connection)))
+        run = json.loads(RUN_RESULTS.read_text())
+        print(f"\nThe {SLOWEST} slowest of dbt's steps, {run['elapsed_time']:.0f} seconds in all")
+        print(table(("table", "rows", "seconds"), slowest(connection, run["results"])))
     print(f"\nEverything is in {STORE}. Ask it, for example with DuckDB's own client:")
     print(
         "  select * from published.latest_predictions where predicted_label = 'negative' limit 5;"

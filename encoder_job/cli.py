@@ -233,8 +233,8 @@ def register(
 
     from encoder_job.encoders import load_encoder
     from encoder_job.probe import (
-        encode_probe,
         probe_path,
+        probe_vectors,
         public_contents,
         read_probe,
         write_probe,
@@ -247,7 +247,7 @@ def register(
         raise Refusal(f"--state {state}: a state is one of {', '.join(STATES)}")
     loaded = load_encoder(loader, location, project_dir)
     contents = public_contents(loaded.modality)
-    vectors = np.stack([result.vector for result in encode_probe(loaded, contents)])
+    vectors = probe_vectors(loaded, contents)
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
     row = EncoderRow(
         encoder_id=encoder_id,

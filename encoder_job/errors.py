@@ -78,8 +78,7 @@ def guarded(command: Callable) -> Callable:
     def run(*args: object, **options: object) -> None:
         def tell(event: str, message: str) -> None:
             if options.get("log") == "json":
-                told = {"at": now(), "event": event, "message": message}
-                typer.echo(json.dumps(told), err=True)
+                log_json(event, message=message)
             else:
                 typer.echo(f"encoder-job: {message}", err=True)
 
@@ -124,6 +123,7 @@ def _place(frame: traceback.FrameSummary) -> str:
     return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
-def now() -> str:
-    """Return the time as a log has it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def log_json(event: str, **fields: object) -> None:
+    """Write one JSON object as a line of the error output."""
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    typer.echo(json.dumps({"at": at, "event": event} | fields), err=True)

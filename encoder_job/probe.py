@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from encoder_job.encoders.base import Encoded, Encoder, tolerance_of
+from encoder_job.encoders.base import Encoder, tolerance_of
 from encoder_job.errors import Refusal
 from encoder_job.storage import replace_file
 
@@ -75,8 +75,8 @@ def public_contents(modality: str) -> list[str | bytes]:
     return list(TEXTS if modality == "text" else _images())
 
 
-def encode_probe(encoder: Encoder, contents: list[str | bytes]) -> list[Encoded]:
-    """Encode the public contents; an encoder that fails on them is refused."""
+def probe_vectors(encoder: Encoder, contents: list[str | bytes]) -> np.ndarray:
+    """Return vectors (contents, dimensions) of public contents; refuse an encoder that fails."""
     try:
         results = encoder.encode(contents)
     except Exception as error:
@@ -90,7 +90,7 @@ def encode_probe(encoder: Encoder, contents: list[str | bytes]) -> list[Encoded]
             f"probe: the encoder gives no vector for a public content ({faults[0]}); check the "
             "model and the installed libraries"
         )
-    return results
+    return np.stack([result.vector for result in results])
 
 
 def probe_path(project_dir: Path, encoder_id: str) -> Path:
@@ -136,7 +136,7 @@ def read_probe(path: Path, encoder_id: str) -> Probe:
 
 def deviation(encoder: Encoder, probe: Probe) -> float:
     """Return the largest difference of any number of any probe vector."""
-    vectors = np.stack([result.vector for result in encode_probe(encoder, probe.contents)])
+    vectors = probe_vectors(encoder, probe.contents)
     if vectors.shape != probe.vectors.shape:
         return float("inf")
     distance = np.abs(vectors - probe.vectors).max()

@@ -3,14 +3,13 @@
 Whatever the form: places, reasons and numbers, never an id or a content.
 """
 
-import json
 import sys
 import time
 
 import typer
 from tqdm import tqdm
 
-from encoder_job.errors import REASONS, now
+from encoder_job.errors import REASONS, log_json
 
 FORMATS = ("text", "json")
 _LINE_SECONDS = 10.0
@@ -36,7 +35,7 @@ class Progress:
         """Tell of a row that failed: where it stands and why, but not what it is."""
         self._faults += 1
         if self._is_json:
-            self._log("row_failed", place=place, reason=reason)
+            log_json("row_failed", place=place, reason=reason)
         elif self._faults <= _FAULTS_SHOWN:
             self._say(f"{place}: {reason}: {REASONS[reason]}")
 
@@ -49,7 +48,7 @@ class Progress:
             rate = done / (self._last - self._since)
             left = (self._total - done) / rate
             if self._is_json:
-                self._log("progress", done=done, total=self._total, seconds_left=round(left))
+                log_json("progress", done=done, total=self._total, seconds_left=round(left))
             else:
                 told = f"{done} of {self._total} objects, {rate:.0f}/s, about {left:.0f} s left"
                 self._say(told)
@@ -59,7 +58,7 @@ class Progress:
         seconds = time.monotonic() - self._since
         if self._is_json:
             told = dict(counts) | {"encoder_id": encoder_id, "seconds": round(seconds, 1)}
-            self._log("stopped" if was_stopped else "finished", **told)
+            log_json("stopped" if was_stopped else "finished", **told)
             return
         if self._faults > _FAULTS_SHOWN:
             self._say(f"... and {self._faults - _FAULTS_SHOWN} more failed rows")
@@ -82,6 +81,3 @@ class Progress:
             self._bar.write(line, file=sys.stderr)
         else:
             typer.echo(line, err=True)
-
-    def _log(self, event: str, **fields: object) -> None:
-        typer.echo(json.dumps({"at": now(), "event": event} | fields), err=True)

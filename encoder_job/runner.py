@@ -31,10 +31,7 @@ from encoder_job.readers import Row, Source
 from encoder_job.registry import UNIT_NORM_WITHIN, EncoderRow
 
 _LANDED = ("object_events", "embedding_events", "encoding_failures")
-_COUNTS = (
-    *("read", *_LANDED),
-    *("already", "repeats", "erased", "truncated", "failed"),
-)
+_COUNTS = ("read", *_LANDED, "already", "repeats", "erased", "truncated", "failed")
 _PAUSE_SECONDS = 0.2  # between two looks at whether a paced run was stopped
 # what is encoded at once: so many rows or bytes of contents; more rows, if the encoder likes them,
 # while they are so small that a run which is stopped is not long in encoding them

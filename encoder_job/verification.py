@@ -9,8 +9,8 @@ from encoder_job.encoders import Encoder, load_encoder
 from encoder_job.errors import Refusal
 from encoder_job.probe import (
     check_probe,
-    encode_probe,
     probe_path,
+    probe_vectors,
     public_contents,
     read_probe,
 )
@@ -79,8 +79,7 @@ def compared(encoder: Encoder, tolerance: float) -> str:
 
 
 def _vectors(encoder: Encoder, *batches: list[str | bytes]) -> np.ndarray:
-    results = [result for batch in batches for result in encode_probe(encoder, batch)]
-    return np.stack([result.vector for result in results])
+    return np.concatenate([probe_vectors(encoder, batch) for batch in batches])
 
 
 def _with_workers(encoder: Encoder) -> Encoder:

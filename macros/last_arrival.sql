@@ -14,7 +14,8 @@
     )
 {%- endmacro %}
 
-{# dbt-bigquery would ask for a table's metadata by itself, but a source has a query on both engines or on none. #}{% macro bigquery__last_arrival(relation) -%}
+{# dbt-bigquery would ask for a table's metadata by itself, but a source has a query on both engines or on none. #}
+{% macro bigquery__last_arrival(relation) -%}
     select timestamp_millis(max(last_modified_time))
     from `{{ relation.database }}`.`{{ relation.schema }}`.__TABLES__
     where table_id = '{{ relation.identifier }}'

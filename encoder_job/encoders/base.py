@@ -71,24 +71,7 @@ class Network(Protocol):
         """Return how many contents of one shape may share a call, given the inputs of one."""
 
 
-class Encoder(Protocol):
-    """What the runner needs of an encoder."""
-
-    modality: str
-    fingerprint: str
-    runtime: str
-    # contents that are encoded side by side
-    workers: int
-    # whether company changes no byte of a vector
-    is_exact: bool
-    # so many times more contents at once are better: more of them have equal shapes
-    batch_factor: int
-
-    def encode(self, contents: Sequence[str | bytes]) -> list[Encoded | str]:
-        """Return a vector, or a reason code, for each content, in order."""
-
-
-class NetworkEncoder:
+class Encoder:
     """Prepares contents, and sends them through a network while the next are prepared.
 
     Only those of exactly equal shape share a pass: nothing is padded. On a CPU each pass stays
@@ -97,9 +80,12 @@ class NetworkEncoder:
 
     def __init__(self, modality: str, fingerprint: str, prepare: Prepare, network: Network) -> None:
         self.modality, self.fingerprint, self.runtime = modality, fingerprint, network.runtime
-        self.network, self.is_exact = network, network.is_cpu
+        self.network, self._prepare, self._is_text = network, prepare, modality == "text"
+        # whether company changes no byte of a vector
+        self.is_exact = network.is_cpu
+        # contents that are encoded side by side
         self.workers = min(joblib.cpu_count(), _MOST_WORKERS)
-        self._prepare, self._is_text = prepare, modality == "text"
+        # so many times more contents at once are better: more of them have equal shapes
         self.batch_factor = _DEVICE_BATCH_FACTOR if self._is_text and not network.is_cpu else 1
 
     def encode(self, contents: Sequence[str | bytes]) -> list[Encoded | str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from encoder_job.encoders.base import NetworkEncoder
+from encoder_job.encoders.base import Encoder
 from encoder_job.encoders.fingerprint import of_image_model
 from encoder_job.encoders.images import Preprocessing
 from encoder_job.encoders.locations import path_of, unloadable
@@ -24,12 +24,12 @@ _EFFICIENTNET_LITE = Preprocessing(
 _EFFICIENTNET_LITE_SIDES = (224, 240, 260, 280, 300)
 
 
-def load_torchvision(location: str, project_dir: Path) -> NetworkEncoder:
+def load_torchvision(location: str, project_dir: Path) -> Encoder:
     """Load a checkpoint of torchvision's model zoo, whose file has the name that it has there."""
     return _load(location, project_dir, "torchvision checkpoint", _torchvision_model)
 
 
-def load_efficientnet_lite(location: str, project_dir: Path) -> NetworkEncoder:
+def load_efficientnet_lite(location: str, project_dir: Path) -> Encoder:
     """Load a checkpoint of EfficientNet-Lite, whose file is named efficientnet-lite<0 to 4>."""
     return _load(location, project_dir, "EfficientNet-Lite checkpoint", _efficientnet_lite_model)
 
@@ -39,7 +39,7 @@ def _load(
     project_dir: Path,
     what: str,
     build: Callable[[Path], tuple[Any, Preprocessing, list[ModuleType]]],
-) -> NetworkEncoder:
+) -> Encoder:
     path = path_of(location, project_dir)
     try:
         module, preprocessing, libraries = build(path)
@@ -50,7 +50,7 @@ def _load(
     example = {name: np.zeros((1, 3, side, side), np.float32)}
     stages, axes = [Stage(module, [name])], {name: {0: "images"}}
     network = network_of(stages, example, fingerprint, libraries, axes)
-    return NetworkEncoder("image", fingerprint, preprocessing, network)
+    return Encoder("image", fingerprint, preprocessing, network)
 
 
 def _torchvision_model(path: Path) -> tuple[Any, Preprocessing, list[ModuleType]]:

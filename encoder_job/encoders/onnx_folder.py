@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from encoder_job.encoders.base import NetworkEncoder, Prepare, Prepared, tokenized
+from encoder_job.encoders.base import Encoder, Prepare, Prepared, tokenized
 from encoder_job.encoders.fingerprint import of_onnx_folder
 from encoder_job.encoders.images import Preprocessing
 from encoder_job.encoders.locations import path_of, unloadable
@@ -52,7 +52,7 @@ _OF_PREPROCESSING = {"resize": int, "crop": int, "interpolation": str, "mean": l
 _TYPE_NAMES = {str: "a text", bool: "true or false", int: "a whole number", list: "a list"}
 
 
-def load(location: str, project_dir: Path) -> NetworkEncoder:
+def load(location: str, project_dir: Path) -> Encoder:
     """Load a model and its description; refuse what does not fit together."""
     folder = path_of(location, project_dir)
     try:
@@ -66,7 +66,7 @@ def load(location: str, project_dir: Path) -> NetworkEncoder:
         fingerprint = of_onnx_folder(folder)
     except Exception as error:
         raise unloadable(location, "ONNX model with its encoder.json", error) from None
-    return NetworkEncoder(modality, fingerprint, prepare, network)
+    return Encoder(modality, fingerprint, prepare, network)
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from encoder_job.encoders.base import PRECISION, Inputs, NetworkEncoder, Prepared, tokenized
+from encoder_job.encoders.base import PRECISION, Encoder, Inputs, Prepared, tokenized
 from encoder_job.encoders.fingerprint import of_sentence_transformer
 from encoder_job.encoders.locations import path_of, unloadable
 from encoder_job.encoders.network import Stage, network_of
@@ -19,7 +19,7 @@ _VECTOR, _EXAMPLE = "sentence_embedding", "a text of some tokens"
 _TRIED = ("a", "a text", "a text of", _EXAMPLE)
 
 
-def load(location: str, project_dir: Path) -> NetworkEncoder:
+def load(location: str, project_dir: Path) -> Encoder:
     """Load a model; refuse what is none, or none for texts."""
     folder = path_of(location, project_dir, is_on_hub=True)
     model, libraries = _load(location, folder)
@@ -29,7 +29,7 @@ def load(location: str, project_dir: Path) -> NetworkEncoder:
     example = prepared.inputs
     stages, axes = _stages(model, example)
     network = network_of(stages, example, fingerprint, libraries, axes)
-    return NetworkEncoder("text", fingerprint, tokens, network)
+    return Encoder("text", fingerprint, tokens, network)
 
 
 class Tokens:

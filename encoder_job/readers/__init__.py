@@ -1,11 +1,11 @@
 """Readers: where objects come from, as a stream of rows."""
 
-from encoder_job.readers.base import MEMORY_BYTES, Row, Source
+from encoder_job.readers.base import Row, Source
 
-__all__ = ["MEMORY_BYTES", "Row", "Source", "open_source"]
+__all__ = ["Row", "Source", "open_source"]
 
 
-def open_source(source: str, modality: str, memory: int = MEMORY_BYTES) -> Source:
+def open_source(source: str, modality: str, memory: int) -> Source:
     """Open a manifest, a folder of them, or `sql:` with a file that holds a query.
 
     Contents that it has read and not yet given away take no more than `memory` bytes.

@@ -26,8 +26,6 @@ CONTENT = ("content", "content_uri")
 COLUMNS = (*REQUIRED, *CONTENT, "object_version", "landed_at")
 DEFAULT_VERSION = "1"
 MOST_BYTES = 100_000_000
-# what contents that have been read may take, if a run says nothing else
-MEMORY_BYTES = 1_000_000_000
 # contents that are fetched side by side, and rows that are held ready
 _FETCHERS, _AHEAD = 8, 32
 # how long to wait for a content before the caller may look at something else
@@ -198,7 +196,7 @@ class RowParser:
     def _identify(self, row: Row, values: dict) -> None:
         # the identity first, and whose it is: a failure that names an object is erased with it
         row.object_id = _required(values, "object_id")
-        row.customer_id = customer_of(values)
+        row.customer_id = readable(values, "customer_id")
         row.object_version = text_of(values, "object_version") or DEFAULT_VERSION
         row.customer_id = _required(values, "customer_id")
         row.source_reference = _required(values, "source_reference")
@@ -299,10 +297,10 @@ def text_of(values: dict, column: str) -> str | None:
     return None if value is None else _decoded(value, f"invalid_{column}").strip() or None
 
 
-def customer_of(values: dict) -> str | None:
-    """Return whose a row is, None where it does not say so."""
+def readable(values: dict, column: str) -> str | None:
+    """Return a text, as `text_of` does; None also where there is none that can be read."""
     try:
-        return text_of(values, "customer_id")
+        return text_of(values, column)
     except Fault:
         return None
 

@@ -27,8 +27,8 @@ from encoder_job.readers.base import (
     Row,
     RowParser,
     Wanted,
+    readable,
     require,
-    text_of,
     time_of,
 )
 from encoder_job.readers.shards import Ranges, split
@@ -429,7 +429,4 @@ def _created(values: dict | Fault) -> float:
 
 
 def _object_id(values: dict | Fault) -> str | None:
-    try:
-        return None if isinstance(values, Fault) else text_of(values, "object_id")
-    except Fault:
-        return None
+    return None if isinstance(values, Fault) else readable(values, "object_id")

@@ -25,7 +25,7 @@ from encoder_job.readers.base import (
     RowParser,
     StoreFault,
     Wanted,
-    customer_of,
+    readable,
     require,
     text_of,
 )
@@ -158,7 +158,7 @@ class SqlSource:
                 key = _key(values)
                 if key is None:
                     yield Record(place, dict(values))
-                elif is_wanted(*key, customer := customer_of(values)):
+                elif is_wanted(*key, customer := readable(values, "customer_id")):
                     raw = values["object_id"], values.get("object_version")
                     yield _Key(*key, customer, *raw, place)
 

@@ -3,30 +3,17 @@ with examples as (
     select * from {{ ref('scored_examples') }}
 ),
 
-binned as (
-    select
-        model_id,
-        classifier_id,
-        task,
-        evaluation_snapshot_id,
-        split,
-        {{ calibration_bin('probability') }} as bin,
-        probability,
-        is_correct
-    from examples
-),
-
 counts as (
     select
         model_id,
         evaluation_snapshot_id,
         split,
-        bin,
+        {{ calibration_bin('probability') }} as bin,
         count(*) as example_count,
         avg(probability) as mean_probability,
         avg(case when is_correct then 1.0 else 0.0 end) as accuracy
-    from binned
-    group by model_id, evaluation_snapshot_id, split, bin
+    from examples
+    group by model_id, evaluation_snapshot_id, split, {{ calibration_bin('probability') }}
 ),
 
 evaluations as (

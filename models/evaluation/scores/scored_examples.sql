@@ -44,20 +44,12 @@ labelled as (
     where snapshots.selected_by <> 'review_queue'
 ),
 
-located as (
-    select
-        *,
-        {{ array_position('classes', 'predicted_label') }} as predicted_position,
-        {{ array_position('classes', 'positive_label') }} as positive_position
-    from labelled
-),
-
 measured as (
     select
         *,
-        {{ array_item('probabilities', 'predicted_position') }} as probability,
-        {{ array_item('probabilities', 'positive_position') }} as positive_probability
-    from located
+        {{ array_item('probabilities', array_position('classes', 'predicted_label')) }} as probability,
+        {{ array_item('probabilities', array_position('classes', 'positive_label')) }} as positive_probability
+    from labelled
 ),
 
 compared as (

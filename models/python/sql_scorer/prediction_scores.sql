@@ -1,8 +1,6 @@
 {# The query of keys stands once and is used twice: the linter takes its indentation for another depth. #}
 -- noqa: disable=LT02
 {{ config(
-    materialized = 'incremental',
-    full_refresh = false,
     partition_by = day_partitions('scored_at'),
     cluster_by = ['classifier_id', 'model_id'],
 ) }}

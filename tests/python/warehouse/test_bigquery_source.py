@@ -38,7 +38,7 @@ def query(tmp_path_factory):
 
 
 def test_wanted_rows_are_read_with_their_contents_newest_first(query):
-    source = open_source(query, "text")
+    source = open_source(query, "text", 10**9)
     assert source.check() == _ROWS
     odd = {f"letter-{n}" for n in range(1, _ROWS, 2)}
     found = list(source.rows(lambda object_id, *_: object_id in odd, newest_first=True))
@@ -55,7 +55,7 @@ def test_wanted_rows_are_read_with_their_contents_newest_first(query):
 def test_it_is_split_for_many_workers(query, monkeypatch):
     monkeypatch.setattr(shards, "SHARD_ROWS", 25)
     monkeypatch.setattr(sql, "_CONTENT_ROWS_BIGQUERY", 10)
-    source = open_source(query, "text")
+    source = open_source(query, "text", 10**9)
     parts = list(source.shards())
     assert len(parts) == 6
     found = [row.object_id for part in parts for row in source.rows_of(part, lambda *_: True)]
