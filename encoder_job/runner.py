@@ -103,7 +103,7 @@ class Runner:
     def _known(self) -> Known:
         # not before it is needed: whoever sends parts to workers needs none of it
         encoder = self._registered.encoder_id, self._encoder.fingerprint
-        return Known(self._landing, *encoder, on_batch=self._tell)
+        return Known(self._landing, *encoder, on_batch=self._end_if_stopped)
 
     def run(
         self, source: Source, newest_first: bool = False, most_per_second: float = inf
@@ -173,6 +173,9 @@ class Runner:
     def _tell(self) -> None:
         """Tell how far the run is, and end its reading if it was stopped."""
         self._on_progress(self.counts["read"] + self._left_out)
+        self._end_if_stopped()
+
+    def _end_if_stopped(self) -> None:
         if self.is_stopped:
             raise _Stopped
 

@@ -146,7 +146,7 @@ def _load(location: str, folder: Path) -> tuple[Any, list[ModuleType]]:
         model = library.SentenceTransformer(str(folder), device="cpu", model_kwargs=options)
         if "text" not in getattr(model, "modalities", ["text"]):
             raise Refusal("it is none for texts; choose another model")
-        if model.default_prompt_name and not all(
+        if model.prompts.get(model.default_prompt_name or "") and not all(
             getattr(module, "include_prompt", True) for module in model
         ):
             raise Refusal("it leaves its prompt out of its vectors; choose another model")

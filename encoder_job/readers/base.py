@@ -249,7 +249,9 @@ def _is_missing(error: FileNotFoundError) -> bool:
     """Whether a content is not there: fsspec says so of whatever goes wrong with a web server."""
     cause = error.__cause__
     is_of_server = isinstance(cause, OSError) or type(cause).__module__.startswith("aiohttp")
-    return not is_of_server or getattr(cause, "status", None) in _MISSING
+    # of a wrong URL, a ValueError, no server was asked
+    is_asked = is_of_server and not isinstance(cause, ValueError)
+    return not is_asked or getattr(cause, "status", None) in _MISSING
 
 
 @contextmanager

@@ -4,7 +4,7 @@
 
 with snapshots as (
     select * from {{ ref('dataset_snapshots') }}
-    where split in ('train', 'validation', 'test')
+    where {{ is_behind_a_door() }}
 ),
 
 queue as (

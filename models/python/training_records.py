@@ -207,7 +207,7 @@ def models_to_train(queue: pa.Table, held: set[str]) -> list[dict[str, Any]]:
                 f"training_records.py is version {TRAINER_VERSION!r}: raise both together"
             )
         wanted.append(row)
-    # The longest first: of a longer one than those before it nobody knows how long it takes.
+    # The largest first: of one that is larger than all before it nobody knows how long it takes.
     # Neighbours share their examples, so that each is read once and one is held at a time.
     return sorted(
         wanted,
@@ -235,15 +235,16 @@ def train_all(
     """Train the models wanted; `read` takes a split, a snapshot and an encoder.
 
     What is returned is kept, and a build that is stopped from outside keeps nothing: a model that
-    would not be done after so many seconds, if it took as long as the longest so far, is left for
-    the next build. One is always trained.
+    would not be done after so many seconds, if it took as long as the longest so far of its
+    architecture, is left for the next build. One is always trained.
     """
     tables = [RECORD_SCHEMA.empty_table()]
-    last_key, longest, begun = None, 0.0, time.monotonic()
+    last_key, begun = None, time.monotonic()
+    longest: dict[str, float] = {}
     with ExitStack() as splits:
         for row in wanted:
-            started = time.monotonic()
-            if last_key and started + longest > begun + most_seconds:
+            started, architecture = time.monotonic(), row["architecture"]
+            if last_key and started + longest.get(architecture, 0.0) > begun + most_seconds:
                 log(f"{row['classifier_id']} is left for the next build, for want of time")
                 continue
             if examples_of(row) != last_key:
@@ -258,7 +259,8 @@ def train_all(
                 validation_examples.scale(scaling)
             splits_given = train_examples, validation_examples
             tables.append(train(row, *splits_given, scaling, trained_at, studies))
-            longest = max(longest, time.monotonic() - started)
+            took = time.monotonic() - started
+            longest[architecture] = max(took, longest.get(architecture, 0.0))
             log(
                 f"trained {row['classifier_id']} ({row['architecture']}) on "
                 f"{train_examples.count} examples: model {row['model_id']}"

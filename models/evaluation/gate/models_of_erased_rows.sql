@@ -1,5 +1,6 @@
 with removals as (
     select * from {{ ref('snapshot_removals') }}
+    -- also what a model had picked of the validation split, which no model read: who is gone cannot be asked
     where split in ('train', 'validation')
 ),
 

@@ -150,19 +150,22 @@ def test_a_model_that_leaves_out_its_prompt_is_refused(job, tmp_path):
     """Where the prompt ends is told beside the tokens, and nothing but these goes to a network."""
     modules = sentence_transformers().models
     transformer = modules.Transformer(str(job.folder / "models/tiny"))
-    for include_prompt, name in ((False, "asked"), (True, "of other texts")):
+    texts = [text(3), text(9)]
+    for include_prompt, prompt in ((False, "the parcel: "), (True, "the parcel: "), (False, "")):
         model = sentence_transformers().SentenceTransformer(
             modules=[transformer, modules.Pooling(32, "mean", include_prompt=include_prompt)],
-            prompts={"asked": "the parcel: "},
+            prompts={"asked": prompt},
             default_prompt_name="asked",
         )
-        model.save(str(tmp_path / name))
-    with pytest.raises(Refusal, match="leaves its prompt out of its vectors"):
-        sentence_transformer.load(str(tmp_path / "asked"), Path())
-    encoder = sentence_transformer.load(str(tmp_path / "of other texts"), Path())
-    texts = [text(3), text(9)]
-    found = np.stack([result.vector for result in encoder.encode(texts)])
-    np.testing.assert_allclose(found, model.encode(texts), atol=1e-5)
+        folder = tmp_path / f"{include_prompt} {len(prompt)}"
+        model.save(str(folder))
+        if prompt and not include_prompt:
+            with pytest.raises(Refusal, match="leaves its prompt out of its vectors"):
+                sentence_transformer.load(str(folder), Path())
+            continue
+        encoder = sentence_transformer.load(str(folder), Path())
+        found = np.stack([result.vector for result in encoder.encode(texts)])
+        np.testing.assert_allclose(found, model.encode(texts), atol=1e-5)
 
 
 def test_the_words_that_a_model_knows_are_part_of_its_fingerprint(tmp_path):

@@ -135,11 +135,13 @@ def test_a_content_of_unknown_length_is_read_to_its_end(job, tmp_path, web):
 
 def test_a_web_server_that_refuses_stops_the_run(job, tmp_path, web, monkeypatch):
     monkeypatch.setattr(base, "_MOST_UNREADABLE", 5)
-    paths = [*["404/0", "410/0", "text/3"] * 5, *["403/0"] * 10]
-    records = [without_content(n, content_uri=f"{web}/{path}") for n, path in enumerate(paths)]
+    paths = [f"{web}/{path}" for path in (*["404/0", "410/0", "text/3"] * 5, *["403/0"] * 10)]
+    records = [
+        without_content(n, content_uri=path) for n, path in enumerate(["https:///0"] * 9 + paths)
+    ]
     done = job.run(manifest(tmp_path / "objects.jsonl", records))
     assert done.exit_code == 2
-    assert "row 20: this content and the 4 before it could not be opened" in done.stderr
+    assert "row 29: this content and the 4 before it could not be opened" in done.stderr
     assert {row["reason"] for row in job.rows("encoding_failures")} == {
         "content_missing",
         "content_unreadable",

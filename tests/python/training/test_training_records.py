@@ -408,6 +408,29 @@ def test_when_time_is_over_the_next_build_goes_on(trainer, capsys):
     assert held == ["a", "b", "c"]
 
 
+def test_a_short_training_is_not_left_for_a_long_one_before_it(trainer, monkeypatch):
+    rows = [queue_row("mlp", model_id="long"), *(queue_row("linear", model_id=it) for it in "abcd")]
+    now, seconds = [0.0], {"mlp": 25.0, "linear": 8.0}
+
+    def train(config, *_):
+        now[0] += seconds[config["architecture"]]
+        return trained_records[config["architecture"]]
+
+    trained_records = {
+        row["architecture"]: trained(trainer, row)
+        for row in (queue_row("mlp"), queue_row("linear"))
+    }
+    monkeypatch.setattr(trainer.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(trainer, "train", train)
+    splits = {"train": examples(120, 2, TRAIN_SEED), "validation": examples(60, 2, VALIDATION_SEED)}
+    wanted = trainer.models_to_train(pa.Table.from_pylist(rows, QUEUE_SCHEMA), set())
+    records = trainer.train_all(
+        wanted, lambda split, *_: splits[split].to_batches(), TRAINED_AT, trainer.Studies(), 45
+    )
+    found = [row["architecture"] for row in of_type(records, "model")]
+    assert found == ["mlp", "linear", "linear"]
+
+
 def test_records_carry_the_queue_and_fit_their_schema(trainer):
     row = queue_row("mlp", 3)
     records = trained(trainer, row)

@@ -173,7 +173,7 @@ class Store:
 
     def build_datasets(self, *arguments: str) -> Build:
         """Build all that is SQL and comes before training, without tests."""
-        return self.dbt("build", "--selector", "before_training", *WITHOUT_TESTS, *arguments)
+        return self.dbt("build", "--selector", "ci_fast", *WITHOUT_TESTS, *arguments)
 
     def build_snapshots(self, *arguments: str) -> Build:
         """Build what snapshots are made of, and them, without tests."""
