@@ -20,7 +20,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from encoder_job.assignment import Assignment
 from encoder_job.errors import (
+    EXIT_INTERRUPTED,
     EXIT_REFUSED,
+    INTERRUPTED,
     Refusal,
     Unexpected,
     withheld,
@@ -106,21 +108,26 @@ class EncodeShard(apache_beam.DoFn):
 
 
 @contextmanager
-def _can_end() -> Iterator[None]:
-    """Have SIGTERM interrupt, and do not wait for a lost local worker, as Beam would for ever."""
+def _can_end(is_here: bool) -> Iterator[None]:
+    """Have SIGTERM interrupt, and wait for no worker of this machine for ever, as Beam would."""
     is_lost = threading.Event()
-    # Beam stops the other workers on its way out, and may wait for them for ever, too
-    last_resort = threading.Timer(_LAST_SECONDS, _exit)
+    # Beam stops its workers on the way out, and may wait for those that do not answer
+    last_resort = threading.Timer(_LAST_SECONDS, _exit, [is_lost])
     last_resort.daemon = True
+
+    def interrupt(*_: object) -> None:
+        if is_here and not last_resort.is_alive():
+            last_resort.start()
+        raise KeyboardInterrupt
 
     def ended(problem: threading.ExceptHookArgs) -> None:
         if problem.thread and problem.thread.name == _LOCAL_WORKER and not is_lost.is_set():
             is_lost.set()
-            last_resort.start()
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     previous, threading.excepthook = threading.excepthook, ended
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signals = (signal.SIGINT, signal.SIGTERM)
+    handlers = {number: signal.signal(number, interrupt) for number in signals}
     try:
         yield
     except Exception as error:
@@ -136,11 +143,14 @@ def _can_end() -> Iterator[None]:
     finally:
         last_resort.cancel()
         threading.excepthook = previous
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
-def _exit() -> None:
-    typer.echo(f"encoder-job: {_LOST}", err=True)
-    os._exit(EXIT_REFUSED)
+def _exit(is_lost: threading.Event) -> None:
+    told, code = (_LOST, EXIT_REFUSED) if is_lost.is_set() else (INTERRUPTED, EXIT_INTERRUPTED)
+    typer.echo(f"encoder-job: {told}", err=True)
+    os._exit(code)
 
 
 def run_on_beam(assigned: Assignment, source: Source, runner: Runner, options: list[str]) -> None:
@@ -152,7 +162,7 @@ def run_on_beam(assigned: Assignment, source: Source, runner: Runner, options: l
     flags = [*_HERE, *options] if is_here else options
     encode = EncodeShard(assigned, runner.run_id, runner.mac.key_id)
     pipeline = apache_beam.Pipeline(options=PipelineOptions(flags))
-    with runner.recorded(), _can_end():
+    with runner.recorded(), _can_end(is_here):
         _ = (
             pipeline
             | "Shards" >> apache_beam.Create(list(source.shards()))

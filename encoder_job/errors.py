@@ -18,6 +18,7 @@ EXIT_REFUSED = 2
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
 EXIT_STOPPED = 143
+INTERRUPTED = "interrupted; the same command continues"
 
 # reason code -> what it means and what to do; the codes are rows of `encoding_failures`
 REASONS = {
@@ -88,7 +89,7 @@ def guarded(command: Callable) -> Callable:
             tell("refused", str(refusal))
             code = EXIT_REFUSED
         except KeyboardInterrupt:
-            tell("interrupted", "interrupted; the same command continues")
+            tell("interrupted", INTERRUPTED)
             code = EXIT_INTERRUPTED
         except BrokenPipeError:
             # the reader of our output went away; Python's flush at exit must not complain too

@@ -319,9 +319,15 @@ class Block:
 
     def vectors(self) -> np.ndarray:
         """Return the vectors (examples, dimensions), float32, in their order."""
-        values = np.empty((len(self.codes), self._dimensions), np.float32)
-        self._file.seek(0)
-        self._file.readinto(_bytes_of(values))
+        shape = len(self.codes), self._dimensions
+        if shape[0] and not isinstance(self._file, io.BytesIO):
+            # what lies on the disk is in the system's cache already: no second copy of it
+            self._file.flush()
+            values = np.memmap(self._file, np.float32, "c", shape=shape)
+        else:
+            values = np.empty(shape, np.float32)
+            self._file.seek(0)
+            self._file.readinto(_bytes_of(values))
         return values if self._order is None else values[self._order]
 
     def scale(self, mean: np.ndarray, std: np.ndarray) -> None:

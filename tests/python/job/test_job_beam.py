@@ -52,6 +52,18 @@ for is_there in (False, True):
 for shard in [*shards, shards[0]]:
     list(encode.process(shard))
 """
+# workers that do not answer when they are to end
+_HUNG = """
+import os, signal, time
+from encoder_job import beam
+
+beam._LAST_SECONDS = 0.5
+with beam._can_end(is_here=True):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        time.sleep(60)
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -156,6 +168,13 @@ def test_a_part_that_is_tried_again_lands_nothing_twice(job, tmp_path):
     assert broken.endswith("run again</encoder-job> True")
     assert "parcel" not in told + errors
     assert _landed(landing) == _landed(job.landing)
+
+
+def test_sigterm_waits_for_no_worker_that_hangs():
+    driver = _started(_HUNG)
+    _, errors = driver.communicate(timeout=40)
+    assert driver.returncode == 130, errors
+    assert errors.endswith("encoder-job: interrupted; the same command continues\n")
 
 
 def test_what_a_worker_refuses_is_told(job, tmp_path):
