@@ -1,4 +1,4 @@
--- A row of a current snapshot that has a vector, may stand behind a door, and does behind none, behind two, or behind the wrong one.
+-- A row of a current snapshot with a vector that may stand behind a door, and does behind none, two, or the wrong one.
 with doors as (
     {%- for split in ['train', 'validation', 'test'] %}
     select
