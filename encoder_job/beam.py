@@ -116,12 +116,14 @@ def _can_end(is_here: bool) -> Iterator[None]:
     last_resort.daemon = True
 
     def interrupt(*_: object) -> None:
-        if is_here and not last_resort.is_alive():
+        if (is_here or is_lost.is_set()) and not last_resort.is_alive():
             last_resort.start()
         raise KeyboardInterrupt
 
     def ended(problem: threading.ExceptHookArgs) -> None:
-        if problem.thread and problem.thread.name == _LOCAL_WORKER and not is_lost.is_set():
+        # of an interruption that a terminal or `timeout` tells them, too, workers end as well
+        is_first = not (is_lost.is_set() or last_resort.is_alive())
+        if is_first and problem.thread and problem.thread.name == _LOCAL_WORKER:
             is_lost.set()
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 

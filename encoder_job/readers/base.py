@@ -248,10 +248,11 @@ def _fetched(uri: str, beside: Beside | None) -> bytes:
 def _is_missing(error: FileNotFoundError) -> bool:
     """Whether a content is not there: fsspec says so of whatever goes wrong with a web server."""
     cause = error.__cause__
-    is_of_server = isinstance(cause, OSError) or type(cause).__module__.startswith("aiohttp")
-    # of a wrong URL, a ValueError, no server was asked
-    is_asked = is_of_server and not isinstance(cause, ValueError)
-    return not is_asked or getattr(cause, "status", None) in _MISSING
+    # of a wrong URL, a ValueError of aiohttp's, no server was asked
+    is_of_server = isinstance(cause, OSError) or (
+        type(cause).__module__.startswith("aiohttp") and not isinstance(cause, ValueError)
+    )
+    return not is_of_server or getattr(cause, "status", None) in _MISSING
 
 
 @contextmanager

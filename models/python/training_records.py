@@ -244,7 +244,9 @@ def train_all(
     with ExitStack() as splits:
         for row in wanted:
             started, architecture = time.monotonic(), row["architecture"]
-            if last_key and started + longest.get(architecture, 0.0) > begun + most_seconds:
+            # the first mlp takes no less than a linear model
+            expected = longest.get(architecture, longest.get("linear", 0.0))
+            if last_key and started + expected > begun + most_seconds:
                 log(f"{row['classifier_id']} is left for the next build, for want of time")
                 continue
             if examples_of(row) != last_key:
@@ -321,7 +323,7 @@ class Block:
         """Return the vectors (examples, dimensions), float32, in their order."""
         shape = len(self.codes), self._dimensions
         if shape[0] and not isinstance(self._file, io.BytesIO):
-            # what lies on the disk is in the system's cache already: no second copy of it
+            # what is on the disk mostly lies in the system's cache, too: no second copy of it
             self._file.flush()
             values = np.memmap(self._file, np.float32, "c", shape=shape)
         else:
