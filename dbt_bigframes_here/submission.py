@@ -14,6 +14,18 @@ _DEFAULT_SECONDS = 60 * 60
 _LINES_SHOWN = 30
 
 
+def run(job: str, seconds: float) -> subprocess.CompletedProcess:
+    """Run a job, given as JSON, beside dbt; raises TimeoutExpired after so many seconds."""
+    return subprocess.run(  # noqa: S603
+        [sys.executable, "-m", RUNNER],
+        input=job,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
 class ProcessHelper(PythonJobHelper):
     """Stands where dbt-bigquery's `BigFramesHelper` stands, with its two methods."""
 
@@ -31,14 +43,7 @@ class ProcessHelper(PythonJobHelper):
         credentials = self._credentials.to_dict()
         job = {"name": self._name, "code": compiled_code, "credentials": credentials}
         try:
-            done = subprocess.run(  # noqa: S603
-                [sys.executable, "-m", RUNNER],
-                input=json.dumps(job),
-                stderr=subprocess.PIPE,
-                text=True,
-                timeout=self._seconds,
-                check=False,
-            )
+            done = run(json.dumps(job), self._seconds)
         except subprocess.TimeoutExpired:
             raise DbtRuntimeError(
                 f"Python model {self._name} took more than {self._seconds} s; raise its `timeout`"

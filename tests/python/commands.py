@@ -1,4 +1,4 @@
-"""The project's two commands, each in a process of its own that need not import their libraries first.
+"""The project's commands, each in a process of its own that need not import their libraries first.
 
 Importing takes longer than most of what these tests ask for, so processes are forked from one that has done it.
 """
@@ -18,12 +18,17 @@ from unittest.mock import patch
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
-MAINS = {"dbt": ("dbt.cli.main", "cli"), "encoder-job": ("encoder_job.cli", "main")}
+MAINS = {
+    "dbt": ("dbt.cli.main", "cli"),
+    "encoder-job": ("encoder_job.cli", "main"),
+    # found on the path of whoever asks for it
+    "emulated-runner": ("emulated_runner", "main"),
+}
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(
     [
-        *(module for module, _ in MAINS.values()),
-        *("dbt.task.build", "dbt.adapters.duckdb", "dbt.adapters.bigquery"),
+        *("dbt.cli.main", "dbt.task.build", "dbt.adapters.duckdb", "dbt.adapters.bigquery"),
+        *("encoder_job.cli", "dbt_bigframes_here.runner"),
         *("sklearn.linear_model", "forked_from"),
     ]
 )
@@ -39,7 +44,7 @@ def run(
     # it finds modules by this variable alone
     here = Path(__file__).parent
     with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(map(str, (here, here / "warehouse")))):
-        forkserver.ensure_running()
+        forkserver._forkserver.ensure_running()
     with tempfile.TemporaryDirectory() as told:
         paths = [Path(told, name) for name in ("stdout", "stderr")]
         process = FORKED.Process(
@@ -62,6 +67,8 @@ def _run(
 ) -> None:
     for path, descriptor in ((stdout, 1), (stderr, 2)):
         os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY), descriptor)
+    # whoever is forked has the same server fork another, rather than start one
+    forkserver._forkserver.ensure_running = lambda: None
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
@@ -84,5 +91,6 @@ def _run(
         getattr(import_module(module), main)()
     finally:
         # a forked process ends without taking its objects down, so DuckDB would leave its log behind
-        DuckDBConnectionManager.close_all_connections()
-        gc.collect()
+        opened = DuckDBConnectionManager._ENV
+        if opened and opened.conn:
+            opened.conn.execute("force checkpoint")

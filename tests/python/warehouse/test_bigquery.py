@@ -272,6 +272,7 @@ def test_the_python_scorer_gives_what_the_sql_scorer_gave(bigquery_built: BigQue
     build = bigquery_built.dbt(
         *("build", "--exclude-resource-type", "test", "--select", "prediction_scores"),
         EMBEDDING_STORE_SCORER="python",
+        EMULATED_RUNNER="process",
     )
     assert build.exit_code == 0, build.output[-4000:]
     assert "prediction_scores: scored" in build.output

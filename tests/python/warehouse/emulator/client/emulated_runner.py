@@ -48,5 +48,11 @@ clients.ClientsProvider.bqstoragereadclient = property(read_client)
 clients.ClientsProvider.bqstoragewriteclient = property(write_client)
 bigquery_session.SessionResourceManager.create_temp_table = create_temp_table
 
+
+def main() -> None:
+    """Run the job that is the one argument."""
+    runner.run(json.loads(sys.argv[1]))
+
+
 if __name__ == "__main__":
     runner.run(json.load(sys.stdin))
