@@ -76,6 +76,8 @@ def differences(
 
     Rows are paired in the order of all columns that hold no floating point numbers, then of these.
     """
+    if one.equals(other):
+        return []
     kinds, other_kinds = ({f.name: _kind(f.type) for f in table.schema} for table in (one, other))
     if kinds != other_kinds:
         return [f"columns: {sorted(set(kinds.items()) ^ set(other_kinds.items()))}"]
@@ -140,8 +142,9 @@ def _plain(value: object) -> str | None:
 
 def _is_close(one: object, other: object, tolerance: float) -> bool:
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(
-            _is_close(a, b, tolerance) for a, b in zip(one, other, strict=True)
+        return one == other or (
+            len(one) == len(other)
+            and all(_is_close(a, b, tolerance) for a, b in zip(one, other, strict=True))
         )
     if one is None or other is None:
         return one is other

@@ -24,22 +24,51 @@ from local_bigquery.grpc import server
 from local_bigquery.jobs import load, merge, query, runner, store
 from local_bigquery.models import Table
 from local_bigquery.settings import settings
-from local_bigquery.sql.dialect import DuckDBDialect
+from local_bigquery.sql.dialect import BigQueryDialect, DuckDBDialect
+from local_bigquery.sql.rules import partitions
 from sqlglot import exp
+from sqlglot.expressions.core import Expr
 
 # duckdb looks for it with every query, all over the disk
 sys.modules["pandas"] = None
 
 _execute, _merge, _load = query.execute, merge.run, load.run
 _objects, _fetch = database.objects, database.fetch
-_list, _save, _delete = metadata.list_, metadata.save, metadata.delete
-_jobs, _tables = {}, {}
+_save, _delete = metadata.save, metadata.delete
+_generate = DuckDBDialect.generate
+_jobs, _metadata = {}, {}
 
 
 def attach(connection, project_id):
     """Hold the tables of a project in memory: to a lake of files small tables cost more than what is asked of them."""
     connection.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {database.quote(project_id)}")
     database._attached.add(project_id)
+
+
+class Folder(type(Path())):
+    """The folder of jobs' files, where jobs and the results of queries are kept in memory instead."""
+
+    def __truediv__(self, name):
+        return ":memory:" if name == "emulator.duckdb" else super().__truediv__(name)
+
+
+def breadth_first(tree, prune=None):
+    """Visit a statement's expressions as sqlglot does, which the emulator does dozens of times a statement."""
+    found = [tree]
+    for node in found:
+        yield node
+        if prune and prune(node):
+            continue
+        for value in node.args.values():
+            if isinstance(value, Expr):
+                found.append(value)
+            elif isinstance(value, list):
+                found += [item for item in value if isinstance(item, Expr)]
+
+
+def generate(dialect, tree, copy=True, **options):  # noqa: ARG001 - never wanted
+    """Write a statement without a copy of it: what is translated is a copy already."""
+    return _generate(dialect, tree, copy=False, **options)
 
 
 class Cursor:
@@ -88,9 +117,11 @@ def objects(project_id, dataset_id, table_id=None):
 
 
 def fetch(sql, params=None):
-    """Ask for the columns of one table by its name."""
+    """Ask for the columns of one table by its name; what a query gave may be null."""
     if "FROM duckdb_columns()" not in sql:
         return _fetch(sql, params)
+    if params[1] == tables.RESULTS:
+        return []
     name = database.quote(*params[:3])
     try:
         columns = _fetch(f'SELECT name, "notnull" FROM pragma_table_info({quoted(name)})')
@@ -114,25 +145,28 @@ def load_job(project_id, job_id):
 
 
 def list_metadata(model, *keys):
-    """Find what is told of one table by its name."""
-    if model is not Table or len(keys) < 3:
-        return _list(model, *keys)
-    return [_tables[keys]] if keys in _tables else []
+    """Find what is told of whatever has this name, or lies below it."""
+    if (model, *keys) in _metadata:
+        return [_metadata[model, *keys]]
+    return [_metadata[known] for known in below(model, *keys)]
 
 
 def save_metadata(resource, *keys):
-    """Keep what is told of a table."""
-    saved = _save(resource, *keys)
-    if isinstance(resource, Table):
-        _tables[keys] = saved
+    """Keep what is told of a table or a dataset."""
+    _metadata[type(resource), *keys] = saved = _save(resource, *keys)
     return saved
 
 
 def delete_metadata(model, *keys):
-    """Forget what is told of a table, or of every table of a dataset."""
+    """Forget what is told of it."""
     _delete(model, *keys)
-    for known in [known for known in _tables if known[: len(keys)] == keys]:
-        del _tables[known]
+    for known in below(model, *keys):
+        del _metadata[known]
+
+
+def below(*keys):
+    """Return all names that begin so."""
+    return [known for known in _metadata if known[: len(keys)] == keys]
 
 
 def run_load(cursor, config, upload):
@@ -162,7 +196,7 @@ def end_with_parent() -> None:
 
 
 def main() -> None:
-    """Serve until the parent ends; jobs and their results lie in the folder of the first argument."""
+    """Serve until the parent ends; what is uploaded lies in the folder of the first argument."""
     end_with_parent()
     # what is imported stays, and a query makes more objects than the collector expects of anything
     gc.freeze()
@@ -173,13 +207,17 @@ def main() -> None:
     database._attach, database.objects, database.fetch = attach, objects, fetch
     store.save, store.load = save_job, load_job
     metadata.list_, metadata.save, metadata.delete = list_metadata, save_metadata, delete_metadata
-    # nobody here restricts whose rows one sees
-    row_access.secured = lambda *_: set()
+    DuckDBDialect.generate = generate
+    # nobody here restricts whose rows one sees, has partitions by the time of loading, or joins arrays without `unnest`
+    row_access.secured = lambda: frozenset()
+    partitions._hidden = lambda _: False
+    BigQueryDialect.Parser.SUPPORTS_IMPLICIT_UNNEST = False
     # CURRENT_TIMESTAMP as an alias is not what DuckDB calls the function
     DuckDBDialect.Generator.TRANSFORMS[exp.CurrentTimestamp] = lambda *_: "GET_CURRENT_TIMESTAMP()"
     # BigFrames reads as of the moment just gone, and tables in memory have no past
     DuckDBDialect.Generator.TRANSFORMS[exp.HistoricalData] = lambda *_: ""
-    settings.data_dir = Path(sys.argv[1])
+    exp.Expression.bfs = breadth_first
+    settings.data_dir = Folder(sys.argv[1])
     _, grpc_port = server.start("127.0.0.1", 0)
     rest = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
     thread = threading.Thread(target=rest.run, daemon=True)
