@@ -3,6 +3,7 @@
 Importing takes longer than most of what these tests ask for, so processes are forked from one that has done it.
 """
 
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -21,8 +22,9 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 MAINS = {
     "dbt": ("dbt.cli.main", "cli"),
     "encoder-job": ("encoder_job.cli", "main"),
-    # found on the path of whoever asks for it
+    # found on the path of whoever asks for them
     "emulated-runner": ("emulated_runner", "main"),
+    "encoder-job-in-small-parts": ("job_harness", "main_in_small_parts"),
 }
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(
@@ -34,27 +36,55 @@ FORKED.set_forkserver_preload(
 )
 
 
-def run(
-    command: str, arguments: list[str], environment: dict[str, str], folder: Path
-) -> subprocess.CompletedProcess:
-    """Run a command with this environment, in this folder, to its end.
+class Started:
+    """A command under way with this environment in this folder, asked as one asks a `subprocess.Popen`.
 
     What a library reads from the environment when it is imported it has read before.
     """
-    # it finds modules by this variable alone
-    here = Path(__file__).parent
-    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(map(str, (here, here / "warehouse")))):
-        forkserver._forkserver.ensure_running()
-    with tempfile.TemporaryDirectory() as told:
-        paths = [Path(told, name) for name in ("stdout", "stderr")]
-        process = FORKED.Process(
-            target=_run, args=(command, arguments, environment, folder, *paths)
+
+    def __init__(
+        self, command: str, arguments: list[str], environment: dict[str, str], folder: Path
+    ) -> None:
+        # the server finds modules by this variable alone
+        here = Path(__file__).parent
+        path = os.pathsep.join(map(str, (here, here / "warehouse")))
+        with patch.dict(os.environ, PYTHONPATH=path):
+            forkserver._forkserver.ensure_running()
+        self.args = [command, *arguments]
+        self._told = tempfile.TemporaryDirectory()
+        self._paths = [Path(self._told.name, name) for name in ("stdout", "stderr")]
+        self._process = FORKED.Process(
+            target=_run, args=(command, arguments, environment, folder, *self._paths)
         )
-        process.start()
-        process.join()
-        return subprocess.CompletedProcess(
-            [command, *arguments], process.exitcode, *(path.read_text() for path in paths)
-        )
+        self._process.start()
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, number)
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for its end, and return what it said."""
+        self._process.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(self.args, timeout)
+        said, complained = (path.read_text() if path.exists() else "" for path in self._paths)
+        return said, complained
+
+
+def run(
+    command: str, arguments: list[str], environment: dict[str, str], folder: Path
+) -> subprocess.CompletedProcess:
+    """Run a command to its end."""
+    started = Started(command, arguments, environment, folder)
+    told = started.communicate()
+    return subprocess.CompletedProcess(started.args, started.returncode, *told)
 
 
 def _run(

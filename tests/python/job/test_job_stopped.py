@@ -6,10 +6,10 @@ import random
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
+import commands
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -28,12 +28,9 @@ from test_job_images import picture, saved
 from encoder_job.landing.folder import FolderLanding
 from encoder_job.runner import Runner
 
-# every one starts a process that loads an encoder: a hundred take a quarter of an hour
+# every one starts a process that loads an encoder: a hundred take minutes
 _KILLS = int(os.environ.get("EMBEDDING_STORE_TEST_KILLS", "2"))
 _TEXTS, _BLANKS, _IMAGES = 600, 6, 120
-_SMALL_PARTS = (
-    "from encoder_job import cli, runner; runner.BATCH_ROWS = runner.PART_ROWS = 16; cli.main()"
-)
 
 
 class Clock:
@@ -77,10 +74,11 @@ def _images(folder: Path) -> Path:
     return folder / "objects.parquet"
 
 
-def _started(job: Job, source: Path, landing: Path, *options: str) -> subprocess.Popen:
-    command = [sys.executable, "-c", _SMALL_PARTS, "run", "--source", str(source)]
-    command += ["--landing", str(landing), "--project-dir", str(job.folder), *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def _started(job: Job, source: Path, landing: Path, *options: str) -> commands.Started:
+    arguments = ["run", "--source", str(source), "--landing", str(landing)]
+    arguments += ["--project-dir", str(job.folder), *options]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    return commands.Started("encoder-job-in-small-parts", arguments, environment, Path.cwd())
 
 
 def test_a_store_that_never_answers_keeps_nobody_from_stopping(job, tmp_path):
@@ -96,7 +94,7 @@ def test_a_store_that_never_answers_keeps_nobody_from_stopping(job, tmp_path):
     assert len(vectors(job.landing)) == 32
 
 
-def _wait_for_a_vector(process: subprocess.Popen, landing: Path) -> None:
+def _wait_for_a_vector(process: commands.Started, landing: Path) -> None:
     before = len(list(landing.glob("embedding_events/part-*")))
     while process.poll() is None and len(list(landing.glob("embedding_events/part-*"))) == before:
         time.sleep(0.005)
@@ -167,7 +165,7 @@ def test_sigterm_lands_what_was_begun_and_the_same_command_continues(job, tmp_pa
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143, errors
-    assert b"the same command continues" in errors
+    assert "the same command continues" in errors
     some, objects, _ = _landed(landing)
     assert 0 < len(some) == len(objects) < _TEXTS
     assert {row["phase"] for row in rows(landing, "encoder_runs")} == {"started", "stopped"}
