@@ -1,8 +1,6 @@
 # The interface of the project; every target sets up what it needs.
 PYTHON ?= python3.11
 BIN := .venv/bin
-# targets that do not wait for each other are made side by side
-MAKEFLAGS += --jobs=2
 # what is imported is compiled once, where the environment says otherwise too: or all that follows does it again
 export PYTHONDONTWRITEBYTECODE =
 # uv installs four times as fast as pip. It reads no configuration of pip's: of that, `index-url` and `find-links` hold all the same
@@ -12,12 +10,14 @@ UV = UV_SYSTEM_CERTS=1 UV_DEFAULT_INDEX="$(call PIP_SETTING,index-url)" UV_FIND_
 # compat: the folder itself on the path, or dbt would not find the plugin in it
 PROJECT = --no-deps --no-build-isolation --editable . --config-setting editable_mode=compat
 ENCODE = EMBEDDING_STORE_CONTENT_KEY="$${EMBEDDING_STORE_CONTENT_KEY:-$$(cat .content_key)}" $(BIN)/encoder-job run
-# checks never touch the store, the landing folder or the compiled project of the demo, nor each other's
-CHECK = target/checks/$(@:lint-%=%)
-CHECKS = EMBEDDING_STORE_DUCKDB=$(CHECK)/store.duckdb EMBEDDING_STORE_LANDING=target/checks/landing \
-	DBT_TARGET_PATH=$(CHECK) DBT_LOG_PATH=$(CHECK)/logs DBT_PROFILES_DIR=target/checks/profiles
+CHECKS := lint-sql lint-files lint-bigquery lint-manifest
+# checks never touch the store, the landing folder or the compiled project of the demo, nor each other's;
+# dbt loses a model whose disabled namesake was edited when it parses in part
+CHECKED = target/checks/$(@:lint-%=%)
+CHECKING = EMBEDDING_STORE_DUCKDB=$(CHECKED)/store.duckdb EMBEDDING_STORE_LANDING=target/checks/landing \
+	DBT_TARGET_PATH=$(CHECKED) DBT_LOG_PATH=$(CHECKED)/logs DBT_PROFILES_DIR=target/checks/profiles DBT_PARTIAL_PARSE=false
 
-.PHONY: help setup landed demo test test-bigquery lint lint-files lint-duckdb lint-bigquery lint-manifest lint-sql format lock bench docs clean
+.PHONY: help setup landed demo test test-bigquery lint $(CHECKS) lint-duckdb format lock bench docs clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -64,33 +64,37 @@ demo: landed  ## fetch real reviews and images, encode them, build everything, p
 	$(BIN)/dbt build --selector nightly
 	@$(BIN)/python demo/report.py
 
-test: lint .venv-bigquery/installed .venv-beam/installed  ## everything that must pass before a change lands
+test: setup  ## everything that must pass before a change lands
+	@$(MAKE) --jobs=2 $(CHECKS) .venv-bigquery/installed .venv-beam/installed
 	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-bigquery: setup .venv-bigquery/installed  ## the BigQuery target alone, on the emulator
 	$(BIN)/pytest --numprocesses auto --dist loadfile tests/python/warehouse/test_bigquery*.py
 
-lint: lint-sql lint-files lint-bigquery lint-manifest  ## style of Python, YAML and SQL, and the conventions on the manifest
+lint: setup  ## style of Python, YAML and SQL, and the conventions on the manifest
+	@$(MAKE) --jobs=2 $(CHECKS)
 
 lint-files: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/yamllint --strict .
 
-target/checks/profiles/profiles.yml: profiles.yml.example
-	@mkdir -p target/checks/landing $(@D)
+target/checks/profiles/profiles.yml: profiles.yml.example | target/checks/landing
+	@mkdir -p $(@D)
 	@cp $< $@
 
-# dbt loses a model whose disabled namesake was edited when it parses in part
+target/checks/landing:
+	@mkdir -p $@
+
 lint-duckdb lint-bigquery: setup target/checks/profiles/profiles.yml
-	$(CHECKS) $(BIN)/dbt --quiet --warn-error --no-partial-parse parse --target $(@:lint-%=%)
+	$(CHECKING) $(BIN)/dbt --quiet --warn-error parse --target $(@:lint-%=%)
 
 lint-manifest: lint-duckdb
 	$(BIN)/dbt-bouncer run
 
 # the SQL scorer, so that no SQL file is disabled
 lint-sql: setup target/checks/profiles/profiles.yml
-	$(CHECKS) EMBEDDING_STORE_SCORER=sql $(BIN)/sqlfluff lint models tests --processes 2 --disable-progress-bar
+	$(CHECKING) EMBEDDING_STORE_SCORER=sql $(BIN)/sqlfluff lint models tests --processes 2 --disable-progress-bar
 
 format: setup  ## mend the style of Python
 	$(BIN)/ruff check --fix

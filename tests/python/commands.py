@@ -53,6 +53,8 @@ class Started:
         self.args = [command, *arguments]
         self._told = tempfile.TemporaryDirectory()
         self._paths = [Path(self._told.name, name) for name in ("stdout", "stderr")]
+        for path in self._paths:
+            path.touch()
         self._process = FORKED.Process(
             target=_run, args=(command, arguments, environment, folder, *self._paths)
         )
@@ -61,9 +63,6 @@ class Started:
     @property
     def returncode(self) -> int | None:
         return self._process.exitcode
-
-    def poll(self) -> int | None:
-        return self.returncode
 
     def send_signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -74,7 +73,7 @@ class Started:
         self._process.join(timeout)
         if self.returncode is None:
             raise subprocess.TimeoutExpired(self.args, timeout)
-        said, complained = (path.read_text() if path.exists() else "" for path in self._paths)
+        said, complained = (path.read_text() for path in self._paths)
         return said, complained
 
 
@@ -96,7 +95,7 @@ def _run(
     stderr: Path,
 ) -> None:
     for path, descriptor in ((stdout, 1), (stderr, 2)):
-        os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY), descriptor)
+        os.dup2(os.open(path, os.O_WRONLY), descriptor)
     # whoever is forked has the same server fork another, rather than start one
     forkserver._forkserver.ensure_running = lambda: None
     os.environ.clear()

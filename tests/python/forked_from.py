@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
-import jinja2
 import parsedatetime
 from dbt.cli.main import dbtRunner
 from dbt.compilation import Compiler, Linker
@@ -20,7 +19,7 @@ from dbt.context.manifest import ManifestContext
 from dbt.contracts.graph.manifest import Manifest, ManifestStateCheck
 from dbt.parser import manifest
 from dbt_common.behavior_flags import BehaviorFlagRendered
-from dbt_common.clients.jinja import template_cache
+from dbt_common.clients.jinja import MacroFuzzEnvironment, template_cache
 from dbt_common.events.base_types import BaseEvent, DebugLevel, EventLevel
 from dbt_common.events.event_manager import EventManager
 from store import Store
@@ -31,7 +30,7 @@ _fire_event = EventManager.fire_event
 _state_check = manifest.ManifestLoader.build_manifest_state_check
 _from_msgpack = Manifest.from_msgpack
 _context = ManifestContext.to_dict
-_compile = jinja2.Environment.compile
+_compile = MacroFuzzEnvironment.compile
 _templates: dict = {}
 
 
@@ -67,10 +66,12 @@ def context(found: ManifestContext) -> dict:
     return named
 
 
-def compile_template(environment: jinja2.Environment, source: str, **options: object) -> object:
+def compile_template(
+    environment: MacroFuzzEnvironment, source: str, *place: object, **options: object
+) -> object:
     """Compile a text once: hundreds of data tests differ only in what it is rendered with."""
-    if options:
-        return _compile(environment, source, **options)
+    if place or options:
+        return _compile(environment, source, *place, **options)
     key = type(environment), source
     if key not in _templates:
         _templates[key] = _compile(environment, source)
@@ -79,7 +80,7 @@ def compile_template(environment: jinja2.Environment, source: str, **options: ob
 
 EventManager.fire_event = fire_event
 ManifestContext.to_dict = context
-jinja2.Environment.compile = compile_template
+MacroFuzzEnvironment.compile = compile_template
 # nor are messages made that nobody reads
 DebugLevel.__init__ = lambda *_, **__: None
 manifest.ManifestLoader.build_manifest_state_check = state_check
@@ -104,6 +105,7 @@ with patch.dict(os.environ, _STORE.environment), contextlib.chdir(_STORE.project
 assert parsed.success, parsed.exception
 for macro in parsed.result.macros.values():
     template_cache.get_node_template(macro)
+# what writes a manifest is made when the first one is written
 parsed.result.write(str(_STORE.target / "manifest.json"))
 _CONTENT = PARSED.read_bytes()
 _READ = _from_msgpack(_CONTENT, decoder=manifest.extended_mashumuro_decoder)

@@ -96,7 +96,9 @@ def test_a_store_that_never_answers_keeps_nobody_from_stopping(job, tmp_path):
 
 def _wait_for_a_vector(process: commands.Started, landing: Path) -> None:
     before = len(list(landing.glob("embedding_events/part-*")))
-    while process.poll() is None and len(list(landing.glob("embedding_events/part-*"))) == before:
+    while (
+        process.returncode is None and len(list(landing.glob("embedding_events/part-*"))) == before
+    ):
         time.sleep(0.005)
 
 

@@ -76,11 +76,11 @@ def differences(
 
     Rows are paired in the order of all columns that hold no floating point numbers, then of these.
     """
-    if one.equals(other):
-        return []
     kinds, other_kinds = ({f.name: _kind(f.type) for f in table.schema} for table in (one, other))
     if kinds != other_kinds:
         return [f"columns: {sorted(set(kinds.items()) ^ set(other_kinds.items()))}"]
+    if one.equals(other):
+        return []
     exact = sorted(name for name in set(kinds) - set(ignored) if "floating" not in kinds[name])
     floating = sorted(set(kinds) - set(ignored) - set(exact))
     left, right = (_rows(table, exact, floating) for table in (one, other))

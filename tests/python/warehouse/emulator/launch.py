@@ -45,8 +45,8 @@ def attach(connection, project_id):
     database._attached.add(project_id)
 
 
-class Folder(type(Path())):
-    """The folder of jobs' files, where jobs and the results of queries are kept in memory instead."""
+class Folder(Path):
+    """A folder whose database of results and metadata is kept in memory instead."""
 
     def __truediv__(self, name):
         return ":memory:" if name == "emulator.duckdb" else super().__truediv__(name)
@@ -117,19 +117,16 @@ def objects(project_id, dataset_id, table_id=None):
 
 
 def fetch(sql, params=None):
-    """Ask for the columns of one table by its name; what a query gave may be null."""
+    """Ask for the required columns of one table by its name; what a query gave may be null."""
     if "FROM duckdb_columns()" not in sql:
         return _fetch(sql, params)
     if params[1] == tables.RESULTS:
         return []
-    name = database.quote(*params[:3])
+    name = quoted(database.quote(*params[:3]))
     try:
-        columns = _fetch(f'SELECT name, "notnull" FROM pragma_table_info({quoted(name)})')
+        return _fetch(f'SELECT name FROM pragma_table_info({name}) WHERE "notnull"')
     except CatalogException:
         return []
-    if "NOT is_nullable" in sql:
-        return [(column,) for column, is_required in columns if is_required]
-    return [(1,) for column, _ in columns if column == params[3]]
 
 
 def save_job(job):
@@ -144,29 +141,28 @@ def load_job(project_id, job_id):
     return _jobs.get((project_id, job_id))
 
 
-def list_metadata(model, *keys):
-    """Find what is told of whatever has this name, or lies below it."""
-    if (model, *keys) in _metadata:
-        return [_metadata[model, *keys]]
-    return [_metadata[known] for known in below(model, *keys)]
+def no_list_of_jobs(*_):
+    """Fail where the table of jobs would be read, as there is none."""
+    raise NotImplementedError("the emulator of the tests keeps no list of jobs")
+
+
+def load_metadata(model, *keys):
+    """Find what is told of one table or dataset, also told in tables of JSON that are read for lists."""
+    return _metadata.get((model, *keys))
 
 
 def save_metadata(resource, *keys):
-    """Keep what is told of a table or a dataset."""
+    """Keep what is told of it in both places."""
     _metadata[type(resource), *keys] = saved = _save(resource, *keys)
     return saved
 
 
-def delete_metadata(model, *keys):
-    """Forget what is told of it."""
-    _delete(model, *keys)
-    for known in below(model, *keys):
-        del _metadata[known]
-
-
-def below(*keys):
-    """Return all names that begin so."""
-    return [known for known in _metadata if known[: len(keys)] == keys]
+def delete_metadata(*keys):
+    """Forget what is told of it, and of all below it, in both places."""
+    _delete(*keys)
+    for known in list(_metadata):
+        if known[: len(keys)] == keys:
+            _metadata.pop(known, None)
 
 
 def run_load(cursor, config, upload):
@@ -206,7 +202,8 @@ def main() -> None:
     query.execute, merge.run, runner.HANDLERS["load"] = execute, run_merge, run_load
     database._attach, database.objects, database.fetch = attach, objects, fetch
     store.save, store.load = save_job, load_job
-    metadata.list_, metadata.save, metadata.delete = list_metadata, save_metadata, delete_metadata
+    store.list_ = store.delete = no_list_of_jobs
+    metadata.load, metadata.save, metadata.delete = load_metadata, save_metadata, delete_metadata
     DuckDBDialect.generate = generate
     # nobody here restricts whose rows one sees, has partitions by the time of loading, or joins arrays without `unnest`
     row_access.secured = lambda: frozenset()

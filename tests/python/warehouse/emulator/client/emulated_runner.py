@@ -50,9 +50,9 @@ bigquery_session.SessionResourceManager.create_temp_table = create_temp_table
 
 
 def main() -> None:
-    """Run the job that is the one argument."""
-    runner.run(json.loads(sys.argv[1]))
+    """Run the job that is the one argument, or comes by standard input."""
+    runner.run(json.loads(sys.argv[1]) if sys.argv[1:] else json.load(sys.stdin))
 
 
 if __name__ == "__main__":
-    runner.run(json.load(sys.stdin))
+    main()
