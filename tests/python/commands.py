@@ -68,13 +68,16 @@ class Started:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._process.pid, number)
 
+    def said(self) -> str:
+        """Return what it has said until now."""
+        return self._paths[0].read_text()
+
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Wait for its end, and return what it said."""
+        """Wait for its end, and return what it said and complained of."""
         self._process.join(timeout)
         if self.returncode is None:
             raise subprocess.TimeoutExpired(self.args, timeout)
-        said, complained = (path.read_text() for path in self._paths)
-        return said, complained
+        return self.said(), self._paths[1].read_text()
 
 
 def run(

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ import pyarrow as pa
 from encoder_job.landing.folder import FolderLanding
 
 REPOSITORY = Path(__file__).parents[3]
-BIN = Path(sys.executable).parent
 PROJECT_PARTS = (
     *("dbt_project.yml", "selectors.yml", "models", "macros", "seeds"),
     *("tests/*.sql", "tests/generic", "encoder_job/probes"),
