@@ -52,7 +52,7 @@ def test_builds_killed_at_random_moments_change_no_past_snapshot(
     for number, moment in enumerate(moments):
         before = {table: set(map(str, store.contents(table))) for table in PAST}
         # every other one when it has just taken its snapshots, and has their rows still to write
-        when = [(TAKEN, 0), ("", chance.uniform(3, 15))][number % 2]
+        when = [(TAKEN, 0), ("", chance.uniform(5, 22))][number % 2]
         killed += build_and_kill(store, moment, *when)
         after = {table: set(map(str, store.contents(table))) for table in PAST}
         for table in PAST:
